@@ -1,0 +1,82 @@
+"""The kernels, and the switch between their two implementations.
+
+``reference`` holds plain loops, ``fast_*`` the same functions at the machine's speed. Call a kernel
+as ``kernels.conv2d_forward(...)``: float32 arrays take the implementation that :func:`use` chose
+("fast" unless told), any other dtype takes the reference, which keeps the dtype it is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numba import config
+
+from minicnn.kernels import fast_conv, fast_dense, fast_pool, reference
+
+NAMES = ("reference", "fast")
+
+# The intrinsics of the fast kernels need the compiler.
+_current = "reference" if config.DISABLE_JIT else "fast"
+
+
+def use(name: str) -> None:
+    """Choose "reference" or "fast" for all float32 work from now on.
+
+    Raises ValueError for another name, or for "fast" under NUMBA_DISABLE_JIT=1.
+    """
+    global _current
+    if name not in NAMES:
+        raise ValueError(f"kernels {name!r}: choose one of {', '.join(NAMES)}")
+    if name == "fast" and config.DISABLE_JIT:
+        raise ValueError("fast kernels need Numba's compiler: unset NUMBA_DISABLE_JIT")
+    _current = name
+
+
+@contextmanager
+def using(name: str) -> Iterator[None]:
+    """``with kernels.using("reference"): ...``; the choice before is restored afterwards."""
+    before = _current
+    use(name)
+    try:
+        yield
+    finally:
+        use(before)
+
+
+def current() -> str:
+    """The implementation that float32 arrays take now."""
+    return _current
+
+
+def _twin(name: str, fast: Callable[..., None]) -> Callable[..., None]:
+    plain = getattr(reference, name)
+
+    def kernel(*args: Any) -> None:
+        floats_32 = all(
+            arg.dtype == np.float32
+            for arg in args
+            if isinstance(arg, np.ndarray) and arg.dtype.kind == "f"
+        )
+        (fast if floats_32 and _current == "fast" else plain)(*args)
+
+    kernel.__name__ = kernel.__qualname__ = name
+    kernel.__doc__ = plain.__doc__
+    return kernel
+
+
+conv2d_forward = _twin("conv2d_forward", fast_conv.conv2d_forward)
+conv2d_backward_input = _twin("conv2d_backward_input", fast_conv.conv2d_backward_input)
+conv2d_backward_weights = _twin("conv2d_backward_weights", fast_conv.conv2d_backward_weights)
+maxpool_forward = _twin("maxpool_forward", fast_pool.maxpool_forward)
+maxpool_backward = _twin("maxpool_backward", fast_pool.maxpool_backward)
+avgpool_forward = _twin("avgpool_forward", fast_pool.avgpool_forward)
+avgpool_backward = _twin("avgpool_backward", fast_pool.avgpool_backward)
+dense_forward = _twin("dense_forward", fast_dense.dense_forward)
+dense_backward_input = _twin("dense_backward_input", fast_dense.dense_backward_input)
+dense_backward_weights = _twin("dense_backward_weights", fast_dense.dense_backward_weights)
+relu_backward = _twin("relu_backward", fast_dense.relu_backward)
+softmax_forward = _twin("softmax_forward", fast_dense.softmax_forward)
+softmax_backward = _twin("softmax_backward", fast_dense.softmax_backward)

@@ -1,0 +1,86 @@
+"""Fully connected layer, and the flattening before it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minicnn import kernels
+from minicnn.layers.base import Layer, Param, Shape, he_normal
+from minicnn.layers.conv import relu_gradient
+from minicnn.layers.window import like
+
+
+class Dense(Layer):
+    """y = x times w transposed, plus b, with an optional ReLU: (N, IN) to (N, OUT).
+
+    Parameters: w (OUT, IN), He-normal from ``rng``; b (OUT,), zeros.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        relu: bool = False,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        super().__init__()
+        self.in_features, self.out_features, self.relu = in_features, out_features, relu
+        w = he_normal(np.random.default_rng(rng), (out_features, in_features))
+        self.params["w"] = Param(w)
+        self.params["b"] = Param(np.zeros(out_features, np.float32), decay=False)
+
+    def out_shape(self, shape: Shape) -> Shape:
+        if shape != (self.in_features,):
+            raise self.error(f"wanted ({self.in_features},) features, got shape {shape}")
+        return (self.out_features,)
+
+    def forward(self, x: np.ndarray, train: bool = False) -> np.ndarray:
+        x, shape = self.checked(x)
+        y = like(x, shape)
+        kernels.dense_forward(x, self.params["w"].value, self.params["b"].value, self.relu, y)
+        if train:
+            self.cache = x, y
+        return y
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        x, y = self.take_cache()
+        w, b = self.params["w"], self.params["b"]
+        dy = relu_gradient(dy, y) if self.relu else np.ascontiguousarray(dy)
+        w.grad, b.grad = np.empty_like(w.value), np.empty_like(b.value)
+        kernels.dense_backward_weights(x, dy, w.grad, b.grad)
+        dx = like(x, x.shape if self.input_gradient else (0,))
+        if dx.size:
+            kernels.dense_backward_input(dy, w.value, dx)
+        return dx
+
+    def emit(self, graph: Any, tensor: int) -> int:
+        return graph.add(
+            "FULLY_CONNECTED",
+            [tensor],
+            (self.out_features,),
+            self.path,
+            w=self.params["w"].value,
+            b=self.params["b"].value,
+            relu=self.relu,
+        )
+
+
+class Flatten(Layer):
+    """(N, H, W, C) to (N, H * W * C), row by row."""
+
+    def out_shape(self, shape: Shape) -> Shape:
+        return (int(np.prod(shape)),)
+
+    def forward(self, x: np.ndarray, train: bool = False) -> np.ndarray:
+        x, shape = self.checked(x)
+        if train:
+            self.cache = x.shape
+        return x.reshape(shape)
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        return dy.reshape(self.take_cache())
+
+    def emit(self, graph: Any, tensor: int) -> int:
+        return graph.add("RESHAPE", [tensor], self.out_shape(graph.shape(tensor)), self.path)

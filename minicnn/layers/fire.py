@@ -1,0 +1,62 @@
+"""The fire module of SqueezeNet (Iandola et al., 2016, arXiv:1602.07360)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from minicnn.layers.base import Layer, Shape
+from minicnn.layers.conv import Conv2D, relu_gradient
+from minicnn.layers.window import like
+
+
+class Fire(Layer):
+    """A 1x1 convolution to ``squeeze`` channels, then 1x1 and 3x3 ones to ``expand`` each.
+
+    The two expands are concatenated: (N, H, W, in_channels) to (N, H, W, 2 * expand); ReLU after
+    each convolution. Both expands write into halves of one array, so concatenation costs nothing.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        squeeze: int,
+        expand: int,
+        rng: np.random.Generator | int | None = None,
+    ) -> None:
+        super().__init__()
+        rng = np.random.default_rng(rng)
+        self.expand = expand
+        self.squeeze = Conv2D(in_channels, squeeze, 1, relu=True, rng=rng)
+        self.expand1 = Conv2D(squeeze, expand, 1, relu=True, rng=rng)
+        self.expand3 = Conv2D(squeeze, expand, 3, padding="same", relu=True, rng=rng)
+
+    def children(self) -> tuple[tuple[str, Layer], ...]:
+        return ("squeeze", self.squeeze), ("expand1", self.expand1), ("expand3", self.expand3)
+
+    def out_shape(self, shape: Shape) -> Shape:
+        return (*self.squeeze.out_shape(shape)[:2], 2 * self.expand)
+
+    def forward(self, x: np.ndarray, train: bool = False) -> np.ndarray:
+        s = self.squeeze.forward(x, train)
+        y = like(s, (*s.shape[:3], 2 * self.expand))
+        self.expand1.forward_into(y, 0, s)
+        self.expand3.forward_into(y, self.expand, s)
+        if train:
+            self.cache = s, y
+        return y
+
+    def backward(self, dy: np.ndarray) -> np.ndarray:
+        s, y = self.take_cache()
+        dy = relu_gradient(dy, y)
+        ds = np.empty_like(s)
+        self.expand1.backward_into(ds, False, s, dy, 0)
+        self.expand3.backward_into(ds, True, s, dy, self.expand)
+        return self.squeeze.backward(ds)
+
+    def emit(self, graph: Any, tensor: int) -> int:
+        s = self.squeeze.emit(graph, tensor)
+        halves = [self.expand1.emit(graph, s), self.expand3.emit(graph, s)]
+        shape = (*graph.shape(s)[:2], 2 * self.expand)
+        return graph.add("CONCATENATION", halves, shape, self.path)

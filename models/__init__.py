@@ -1,0 +1,106 @@
+"""The thesis's four networks by name."""
+
+from __future__ import annotations
+
+import bisect
+
+import numpy as np
+
+from minicnn.layers import Sequential, Shape
+from minicnn.layers.base import glorot_uniform
+from models.alexnet import alexnet
+from models.deepsqueeze import deepsqueeze
+from models.son_of_deepsqueeze import son_of_deepsqueeze
+from models.squeezenet import squeezenet
+
+_BUILDERS = {
+    "squeezenet": squeezenet,
+    "deepsqueeze": deepsqueeze,
+    "son_of_deepsqueeze": son_of_deepsqueeze,
+    "alexnet": alexnet,
+}
+NAMES = tuple(_BUILDERS)
+
+
+def build(
+    name: str,
+    input_shape: Shape = (224, 224, 3),
+    classes: int = 7,
+    seed: int = 0,
+    init: str = "he",
+) -> Sequential:
+    """A network with fresh weights.
+
+    name         one of NAMES
+    input_shape  (H, W, 3) of the images
+    classes      width of the output
+    seed         fixes the weights, bit for bit
+    init         "he": He-normal weights, zero biases, and a head that starts with equal and live
+                 logits; "glorot": Keras's defaults (Glorot-uniform, zero biases), as in the thesis
+
+    ``forward`` gives logits (N, classes), ``predict`` probabilities. The gradient of the pixels is
+    left out (see ``Layer.input_gradient``). ValueError for an unknown name, and for an image that
+    is too small; the latter names the layer and the smallest side that works.
+    """
+    if name not in _BUILDERS:
+        raise ValueError(f"no network is called {name!r}: choose one of {', '.join(NAMES)}")
+    if init not in INITS:
+        raise ValueError(f"no initialization is called {init!r}: choose one of {', '.join(INITS)}")
+    if len(input_shape) != 3:
+        raise ValueError(f"input_shape is {input_shape}, wanted (height, width, channels)")
+    try:
+        net = _fitting(name, tuple(input_shape), classes, seed)
+    except ValueError as error:
+        side = _smallest_side(name, input_shape[2], classes)
+        raise ValueError(
+            f"{name} does not fit {input_shape[0]}x{input_shape[1]} (H x W) images: {error}; "
+            f"the smallest side that works is {side}"
+        ) from None
+    next(iter(net.layers.values())).input_gradient = False
+    INITS[init](net, seed)
+    return net
+
+
+def _he(net: Sequential, seed: int) -> None:
+    """The layers draw He-normal weights themselves; what is left is the head.
+
+    He's scale there gives logits of several units before anything is learned, and the ReLU that
+    ends the squeezenets shuts off the classes whose logits come out negative: they get no gradient.
+    So the head's weights start at a tenth and, under a ReLU, its biases at 1.
+    """
+    head = [layer for layer in net.layers.values() if layer.params][-1]
+    head.params["w"].value *= np.float32(0.1)
+    if getattr(head, "relu", False):
+        head.params["b"].value[:] = 1.0
+
+
+def _glorot(net: Sequential, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    for path, param in net.named_params().items():
+        if path.endswith("/w"):
+            param.value[...] = glorot_uniform(rng, param.value.shape)
+
+
+INITS = {"he": _he, "glorot": _glorot}
+
+
+def _fitting(name: str, shape: Shape, classes: int, seed: int) -> Sequential:
+    net = _BUILDERS[name](shape, classes, np.random.default_rng(seed))
+    net.out_shape(shape)
+    return net
+
+
+def _smallest_side(name: str, channels: int, classes: int) -> int:
+    """Found by doubling, then halving: once a side fits, every larger one does."""
+
+    def fits(side: int) -> bool:
+        try:
+            _fitting(name, (side, side, channels), classes, seed=0)
+        except ValueError:
+            return False
+        return True
+
+    side = 1
+    while not fits(side):
+        side *= 2
+    return bisect.bisect_left(range(side), True, lo=side // 2, key=fits)
