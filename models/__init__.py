@@ -48,12 +48,13 @@ def build(
         raise ValueError(f"no initialization is called {init!r}: choose one of {', '.join(INITS)}")
     if len(input_shape) != 3:
         raise ValueError(f"input_shape is {input_shape}, wanted (height, width, channels)")
+    height, width, channels = input_shape
     try:
-        net = _fitting(name, tuple(input_shape), classes, seed)
+        net = _fitting(name, (height, width, channels), classes, seed)
     except ValueError as error:
-        side = _smallest_side(name, input_shape[2], classes)
+        side = _smallest_side(name, channels, classes)
         raise ValueError(
-            f"{name} does not fit {input_shape[0]}x{input_shape[1]} (H x W) images: {error}; "
+            f"{name} does not fit {height}x{width} (H x W) images: {error}; "
             f"the smallest side that works is {side}"
         ) from None
     next(iter(net.layers.values())).input_gradient = False
@@ -84,7 +85,7 @@ def _glorot(net: Sequential, seed: int) -> None:
 INITS = {"he": _he, "glorot": _glorot}
 
 
-def _fitting(name: str, shape: Shape, classes: int, seed: int) -> Sequential:
+def _fitting(name: str, shape: tuple[int, int, int], classes: int, seed: int) -> Sequential:
     net = _BUILDERS[name](shape, classes, np.random.default_rng(seed))
     net.out_shape(shape)
     return net

@@ -1,0 +1,189 @@
+"""All settings of a training run, and the two recipes that fill them in."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from minicnn.data.augment import Augment
+from minicnn.data.balance import FORMULAS
+from minicnn.errors import UserError
+
+
+@dataclass(frozen=True)
+class Config:
+    """What ``python -m minicnn.train`` was told, with nothing left open; saved as config.json.
+
+    data         absolute folder, or None for the generated set
+    steps        None, or the number of optimizer steps after which the run ends
+    schedule     "constant", or "cosine" (after a linear warm-up of ``warmup`` steps)
+    undersample  fraction of the largest class that is removed before the split
+    standardize  subtract the training images' mean and divide by their deviation
+    """
+
+    model: str
+    data: str | None
+    height: int
+    width: int
+    recipe: str
+    epochs: int
+    steps: int | None
+    batch: int
+    lr: float
+    optimizer: str
+    momentum: float
+    schedule: str
+    warmup: int
+    weight_decay: float
+    split: str
+    test_share: float
+    class_weights: str
+    undersample: float
+    oversample: bool
+    prior_bias: bool
+    init: str
+    standardize: bool
+    augment: Augment
+    seed: int
+    threads: int | None
+    skip_bad: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """As plain values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Config:
+        """From :meth:`to_json`'s values; UserError where they are of another version."""
+        try:
+            return cls(**{**values, "augment": Augment(**values["augment"])})
+        except (KeyError, TypeError) as error:
+            raise UserError(f"the run's settings are of another minicnn version: {error}") from None
+
+
+# What works for SqueezeNet from nothing; README and docs say how it was found.
+DEFAULT: dict[str, Any] = {
+    "batch": 32,
+    "lr": 0.001,
+    "optimizer": "adam",
+    "momentum": 0.9,
+    "schedule": "cosine",
+    "warmup": 300,
+    "weight_decay": 0.0,
+    "split": "lesion",
+    "test_share": 0.2,
+    "class_weights": "log",
+    "undersample": 0.0,
+    "oversample": False,
+    "prior_bias": False,
+    "init": "he",
+    "standardize": True,
+    "augment": Augment(horizontal_flip=True, vertical_flip=True, rotation=45.0, zoom=0.1),
+}
+
+# The thesis's protocol to the letter. Where it is silent: batch 32 (its pruning counts 125 steps an
+# epoch), Keras's initialization, and bytes divided by 255.
+THESIS: dict[str, Any] = {
+    "height": 450,
+    "width": 600,
+    "epochs": 100,
+    "batch": 32,
+    "lr": 0.0001,
+    "optimizer": "sgd",
+    "momentum": 0.9,
+    "schedule": "constant",
+    "warmup": 0,
+    "weight_decay": 0.0,
+    "split": "image",
+    "test_share": 0.2,
+    "class_weights": "log",
+    "undersample": 0.75,
+    "oversample": False,
+    "prior_bias": False,
+    "init": "glorot",
+    "standardize": False,
+    "augment": Augment(horizontal_flip=True, shear=0.2, zoom=0.2),
+}
+
+RECIPES = {"default": DEFAULT, "thesis": THESIS}
+
+# (height, width) and epochs when nobody says: small for the generated set, so that the first
+# command ends soon; the deeper networks need more pixels than SqueezeNet to survive their pools.
+GENERATED, GENERATED_DEEP, GENERATED_EPOCHS = (64, 64), (256, 256), 20
+PHOTOS, PHOTOS_DEEP, PHOTOS_EPOCHS = (225, 300), (450, 600), 30
+
+
+def parser(names: tuple[str, ...]) -> argparse.ArgumentParser:
+    """The command line of ``minicnn.train``; a flag that is not given is None."""
+    p = argparse.ArgumentParser(
+        prog="python -m minicnn.train",
+        description="Train a network. Without --data, on a generated set of seven lesion classes.",
+        argument_default=argparse.SUPPRESS,
+    )
+    p.add_argument("model", nargs="?", metavar="MODEL", help=f"one of {', '.join(names)}")
+    p.add_argument("--data", metavar="DIR", help="HAM10000's own layout, or a folder per class")
+    p.add_argument("--size", metavar="HxW", help="image height x width in pixels, such as 225x300")
+    p.add_argument("--epochs", type=int, metavar="N", help="passes over the training images")
+    p.add_argument("--steps", type=int, metavar="N", help="end after this many optimizer steps")
+    p.add_argument("--batch", type=int, metavar="N", help="images per step (32)")
+    p.add_argument("--lr", type=float, metavar="X", help="learning rate, the schedule's highest")
+    p.add_argument("--optimizer", choices=("sgd", "adam"))
+    p.add_argument("--recipe", choices=tuple(RECIPES), help="where all other settings come from")
+    p.add_argument("--split", choices=("lesion", "image"), help="what test images may not share")
+    p.add_argument("--class-weights", choices=FORMULAS, help="none, ln(t/c), t/c, max(1, ln(m/c))")
+    p.add_argument("--undersample", type=float, metavar="F", help="drop F of the largest class")
+    p.add_argument("--oversample", action="store_true", help="repeat images of the rare classes")
+    p.add_argument("--prior-bias", action="store_true", help="start the head at the class shares")
+    p.add_argument("--seed", type=int, metavar="N", help="fixes everything random (0)")
+    p.add_argument("--threads", type=int, metavar="N", help="processor threads (all)")
+    p.add_argument("--out", metavar="DIR", help="the run folder (runs/MODEL-DATE-SEED)")
+    p.add_argument("--resume", metavar="RUN", help="go on with a run; takes all settings from it")
+    p.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be read")
+    return p
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """(height, width) of "225x300"."""
+    height, cross, width = text.lower().partition("x")
+    if not (cross and height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise UserError(f"--size {text}: wanted height x width in pixels, such as 225x300")
+    return int(height), int(width)
+
+
+def resolve(given: Mapping[str, Any]) -> Config:
+    """A full Config from the flags that were given; the recipe and the defaults fill the rest."""
+    values: dict[str, Any] = {"recipe": "default", "steps": None, "seed": 0, "threads": None, "skip_bad": False}
+    values |= {"data": None} | dict(given)
+    values.pop("out", None)
+    if values["data"] is not None:
+        values["data"] = str(Path(values["data"]).resolve())
+    if "size" in values:
+        values["height"], values["width"] = parse_size(values.pop("size"))
+    values = _defaults(values["model"], values["data"]) | RECIPES[values["recipe"]] | values
+    config = Config(**values)
+    _check(config)
+    return config
+
+
+def _defaults(model: str, data: str | None) -> dict[str, Any]:
+    deep = model != "squeezenet"
+    if data is None:
+        (height, width), epochs = (GENERATED_DEEP if deep else GENERATED), GENERATED_EPOCHS
+    else:
+        (height, width), epochs = (PHOTOS_DEEP if deep else PHOTOS), PHOTOS_EPOCHS
+    return {"height": height, "width": width, "epochs": epochs}
+
+
+def _check(config: Config) -> None:
+    for name in ("epochs", "batch", "steps", "threads"):
+        value = getattr(config, name)
+        if value is not None and value < 1:
+            raise UserError(f"--{name} {value}: wanted a whole number of at least 1")
+    if not 0 < config.lr < float("inf"):
+        raise UserError(f"--lr {config.lr}: wanted a positive number")
+    if config.seed < 0:
+        raise UserError(f"--seed {config.seed}: wanted a whole number of at least 0")

@@ -1,0 +1,127 @@
+"""Random flips, rotation, shear and zoom as Keras's ImageDataGenerator defines them, in one warp.
+
+All of them are affine about the image's centre, so one matrix per image holds them and every output
+pixel is sampled once. The same pass turns bytes into normalized floats.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+
+@dataclass(frozen=True)
+class Augment:
+    """How far images are changed at random; the defaults change nothing.
+
+    horizontal_flip, vertical_flip   mirror every second image
+    rotation   degrees, drawn from (-rotation, rotation)
+    shear      degrees, drawn from (-shear, shear). Keras counts in degrees since December 2017, so
+               the 0.2 of the thesis (and of countless tutorials) moves nothing by even a pixel.
+    zoom       height and width are drawn apart, each from (1 - zoom, 1 + zoom)
+    """
+
+    horizontal_flip: bool = False
+    vertical_flip: bool = False
+    rotation: float = 0.0
+    shear: float = 0.0
+    zoom: float = 0.0
+
+    def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """(count, 2, 2) matrices from an output pixel's (row, column) to the input's.
+
+        Both are measured from the image's centre.
+        """
+        theta = np.deg2rad(rng.uniform(-self.rotation, self.rotation, count))
+        shear = np.deg2rad(rng.uniform(-self.shear, self.shear, count))
+        zoom = rng.uniform(1 - self.zoom, 1 + self.zoom, (count, 2))
+        flips = rng.random((count, 2)) < 0.5
+        matrices = compose(theta, shear, zoom)
+        for axis, wanted in enumerate((self.vertical_flip, self.horizontal_flip)):
+            if wanted:
+                matrices[flips[:, axis], :, axis] *= -1
+        return matrices
+
+
+def compose(theta: np.ndarray, shear: np.ndarray, zoom: np.ndarray) -> np.ndarray:
+    """rotation @ shear @ zoom, (N, 2, 2), in Keras's order; theta, shear (N,) radians, zoom (N, 2).
+
+    Keras's shear is [1, -sin; 0, cos].
+    """
+    rotation = np.array([[np.cos(theta), -np.sin(theta)], [np.sin(theta), np.cos(theta)]])
+    slant = np.array([[np.ones_like(shear), -np.sin(shear)], [np.zeros_like(shear), np.cos(shear)]])
+    return np.einsum("ijn,jkn->nik", rotation, slant) * zoom[:, None, :]
+
+
+NO_CHANGE = np.eye(2)[None]
+
+
+@dataclass(frozen=True)
+class Normalization:
+    """Bytes to floats: (byte / 255 - mean of the channel) / std.
+
+    One std serves all channels, so that the int8 export can fold it into the input's scale.
+    """
+
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: float = 1.0
+
+    @classmethod
+    def of(cls, images: np.ndarray, positions: np.ndarray, most: int = 1000) -> Normalization:
+        """Measured on at most ``most`` of the images (N, H, W, 3) uint8 at ``positions``."""
+        chosen = positions[:: -(-len(positions) // most)]
+        count = np.zeros((3, 256), np.int64)
+        for position in chosen:
+            for channel in range(3):
+                count[channel] += np.bincount(images[position, ..., channel].ravel(), minlength=256)
+        share = count / count.sum(axis=1, keepdims=True)
+        values = np.arange(256) / 255
+        mean = share @ values
+        variance = (share * (values - mean[:, None]) ** 2).sum(axis=1).mean()
+        # an image set of one colour has no spread to divide by
+        red, green, blue = (float(m) for m in mean)
+        return cls((red, green, blue), float(np.sqrt(variance)) or 1.0)
+
+    def apply(self, images: np.ndarray) -> np.ndarray:
+        """float32 (N, H, W, 3) of uint8 (N, H, W, 3), unchanged otherwise."""
+        x = np.empty(images.shape, np.float32)
+        warp(images, np.arange(len(images)), NO_CHANGE.repeat(len(images), 0), *self.terms(), x)
+        return x
+
+    def terms(self) -> tuple[np.ndarray, np.ndarray]:
+        """(factor, offset), each (3,) float32: the float is byte * factor + offset."""
+        factor = np.full(3, 1 / (255 * self.std))
+        return factor.astype(np.float32), (-np.array(self.mean) / self.std).astype(np.float32)
+
+
+# Serial and without the GIL: the loader's thread calls it while parallel kernels train (two threads
+# that enter parallel kernels at once crash Numba's workqueue layer).
+@njit(cache=True, nogil=True)
+def warp(  # type: ignore[no-untyped-def]  # compiled: Numba reads no hints
+    images, positions, matrices, factor, offset, x
+):
+    """x[i] = image positions[i], warped, as byte * factor + offset.
+
+    images (M, H, W, 3) uint8, positions (N,), matrices (N, 2, 2) float64 as of ``Augment.draw``,
+    factor and offset (3,) float32, x (N, H, W, 3) float32. Sampling is bilinear; beyond the border
+    the nearest pixel repeats (Keras's fill_mode "nearest").
+    """
+    N, H, W, _ = x.shape
+    middle_h, middle_w = (H - 1) / 2, (W - 1) / 2
+    for n in range(N):
+        image = images[positions[n]]
+        m = matrices[n]
+        for i in range(H):
+            for j in range(W):
+                h = m[0, 0] * (i - middle_h) + m[0, 1] * (j - middle_w) + middle_h
+                v = m[1, 0] * (i - middle_h) + m[1, 1] * (j - middle_w) + middle_w
+                h, v = min(max(h, 0.0), H - 1.0), min(max(v, 0.0), W - 1.0)
+                top, left = int(h), int(v)
+                bottom, right = min(top + 1, H - 1), min(left + 1, W - 1)
+                down, across = np.float32(h - top), np.float32(v - left)
+                for c in range(3):
+                    upper = image[top, left, c] * (1 - across) + image[top, right, c] * across
+                    lower = image[bottom, left, c] * (1 - across) + image[bottom, right, c] * across
+                    x[n, i, j, c] = (upper * (1 - down) + lower * down) * factor[c] + offset[c]

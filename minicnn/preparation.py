@@ -1,0 +1,76 @@
+"""From settings to data: load, under-sample, split, and what is measured on the training side."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from minicnn import data
+from minicnn.config import Config
+from minicnn.data import balance
+from minicnn.data.augment import Normalization
+from minicnn.data.dataset import Dataset
+from minicnn.data.split import split
+from minicnn.errors import UserError
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A data set with its two sides.
+
+    kept    positions that under-sampling left, sorted
+    train   positions to train on (repeats under over-sampling), test the others
+    """
+
+    dataset: Dataset
+    kept: np.ndarray
+    train: np.ndarray
+    test: np.ndarray
+
+    def fingerprint(self) -> str:
+        """Changes when images come, go or change class: a resumed run must find the same.
+
+        Of the pixels only some images count, to be quick.
+        """
+        dataset = self.dataset
+        pairs = zip(dataset.names, dataset.labels, strict=True)
+        digest = hashlib.sha256("\n".join(f"{name} {label}" for name, label in pairs).encode())
+        digest.update(np.ascontiguousarray(dataset.images[:: max(1, len(dataset) // 64)]))
+        return digest.hexdigest()[:16]
+
+
+def prepare(config: Config) -> Prepared:
+    """Load the configured data set and split it; the same for every network.
+
+    Under-sampling comes before the split, as in the thesis: the test side is thinned alike.
+    Over-sampling comes after it, on the training side only, or copies would be tested on.
+    """
+    size = (config.height, config.width)
+    dataset = data.load(config.data, size, seed=config.seed, skip_bad=config.skip_bad)
+    kept = balance.undersample(dataset.labels, config.undersample, config.seed)
+    labels, lesions = dataset.labels[kept], dataset.lesions[kept]
+    sides = split(labels, lesions, dataset.classes, config.split, config.test_share, config.seed)
+    train, test = (kept[side] for side in sides)
+    if config.oversample:
+        train = train[balance.oversample(dataset.labels[train], config.seed)]
+    if config.batch > len(train):
+        raise UserError(
+            f"--batch {config.batch} is larger than the {len(train)} training images: "
+            f"use at most that many"
+        )
+    return Prepared(dataset, kept, train, test)
+
+
+def class_weights(config: Config, prepared: Prepared) -> np.ndarray:
+    """(classes,) float32, from the counts that under-sampling left, as in the thesis."""
+    counts = prepared.dataset.counts(prepared.kept)
+    return balance.class_weights(counts, config.class_weights)
+
+
+def normalization(config: Config, prepared: Prepared) -> Normalization:
+    """Measured on the training images, or only bytes / 255."""
+    if not config.standardize:
+        return Normalization()
+    return Normalization.of(prepared.dataset.images, prepared.train)

@@ -1,0 +1,67 @@
+"""A trained network as the commands use it: rebuilt from a checkpoint, with its classes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import models
+from minicnn import checkpoint
+from minicnn.config import Config
+from minicnn.data.augment import Normalization
+from minicnn.errors import UserError
+from minicnn.layers import Sequential
+from minicnn.runfolder import find_checkpoint
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A network with what it needs to look at a photograph.
+
+    size    height and width it was trained at
+    config  the run's settings, or None for a file without them
+    """
+
+    net: Sequential
+    model: str
+    classes: tuple[str, ...]
+    size: tuple[int, int]
+    normalization: Normalization
+    config: Config | None
+    path: Path
+
+    def probabilities(self, images: np.ndarray) -> np.ndarray:
+        """(N, classes) for uint8 RGB images (N, H, W, 3) of ``size``."""
+        return self.net.predict(self.normalization.apply(images))
+
+
+def load(run: str | Path) -> Trained:
+    """Read a run folder (its last.npz) or a .npz file; UserError for anything else."""
+    path = find_checkpoint(Path(run))
+    state = checkpoint.load(path)
+    meta = _Meta(path, state.meta)
+    model, classes = meta["model"], tuple(meta["classes"])
+    shape = tuple(meta["input_shape"])
+    if model not in models.NAMES:
+        raise UserError(f"{path} holds a network called {model!r}, which this minicnn has not")
+    net = models.build(model, shape, len(classes))
+    state.load_into(net)
+    config = Config.from_json(state.meta["config"]) if "config" in state.meta else None
+    mean = tuple(meta["normalization"]["mean"])
+    normalization = Normalization(mean, meta["normalization"]["std"])
+    return Trained(net, model, classes, (shape[0], shape[1]), normalization, config, path)
+
+
+class _Meta:
+    """A checkpoint's meta entry that says which file lacks what."""
+
+    def __init__(self, path: Path, values: dict[str, Any]) -> None:
+        self.path, self.values = path, values
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.values:
+            raise UserError(f"{self.path} does not say its {name}: wanted a file of minicnn.train")
+        return self.values[name]

@@ -1,0 +1,262 @@
+"""The training run behind ``python -m minicnn.train``; the loop itself is ``Trainer.epoch``."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+import minicnn
+import models
+from minicnn import checkpoint, preparation, report
+from minicnn.checkpoint import Checkpoint
+from minicnn.config import Config
+from minicnn.data import balance
+from minicnn.data.loader import plain_batches, prefetch, training_batches
+from minicnn.errors import UserError
+from minicnn.evaluation import Outputs, collect
+from minicnn.loss import CrossEntropy
+from minicnn.optim import SGD, Adam, Optimizer, constant, warmup_cosine
+from minicnn.runfolder import RunFolder
+
+SAVE_EVERY = 300.0  # seconds between checkpoints within an epoch
+
+
+class Diverged(UserError):
+    """The loss or the weights are no longer finite."""
+
+
+class Trainer:
+    """Everything one run needs, from fresh or from a checkpoint; ``run`` trains to the end."""
+
+    def __init__(self, config: Config, run: RunFolder, start: Checkpoint | None = None) -> None:
+        self.config, self.folder = config, run
+        self.data = preparation.prepare(config)
+        classes = self.data.dataset.classes
+        shape = (config.height, config.width, 3)
+        try:
+            self.net = models.build(config.model, shape, len(classes), config.seed, config.init)
+        except ValueError as error:
+            raise UserError(str(error)) from None
+        if config.prior_bias:
+            self._set_prior_bias()
+        self.normalization = preparation.normalization(config, self.data)
+        self.weights = preparation.class_weights(config, self.data)
+        self.loss = CrossEntropy(self.weights)
+        self.steps_per_epoch = math.ceil(len(self.data.train) / config.batch)
+        self.optimizer = _optimizer(config, self.steps_per_epoch)
+        self.outputs = Outputs()  # of the epoch under way
+        self.rows: list[dict[str, Any]] = []
+        self.best = -1.0
+        self.stop_asked = False
+        if start is not None:
+            self._restore(start)
+
+    @property
+    def last_step(self) -> int:
+        """The number of steps after which the run is over."""
+        planned = self.config.epochs * self.steps_per_epoch
+        return min(planned, self.config.steps or planned)
+
+    def run(self) -> None:
+        """Train until done, asked to stop, or diverged; every way out leaves a good last.npz."""
+        if not self.rows and not self.optimizer.steps:
+            self.save()
+        print(report.HEADER)
+        with self._stopping():
+            while self.optimizer.steps < self.last_step and not self.stop_asked:
+                self.epoch()
+
+    def epoch(self) -> None:
+        """Train to the end of the current epoch (or of the run), then test and save."""
+        number, done = divmod(self.optimizer.steps, self.steps_per_epoch)
+        config, data = self.config, self.data
+        batches = training_batches(
+            *(data.dataset, data.train, config.batch, self.normalization, config.augment),
+            *(config.seed, number, done),
+        )
+        started = saved = time.monotonic()
+        seen = 0
+        with self._bar(number, done) as bar:
+            for x, labels in prefetch(batches):
+                self.net.seed_dropout(config.seed, self.optimizer.steps)
+                logits = self.net.forward(x, train=True)
+                value, dlogits = self.loss(logits, labels)
+                if not math.isfinite(value):
+                    raise self._diverged("loss")
+                self.net.backward(dlogits)
+                self.optimizer.step(self.net.named_params())
+                self.outputs.add(logits, labels)
+
+                seen += len(labels)
+                bar.update(len(labels))
+                bar.set_postfix(loss=f"{value:.3f}", refresh=False)
+                if self.stop_asked or self.optimizer.steps >= self.last_step:
+                    break
+                between = self.optimizer.steps % self.steps_per_epoch
+                if between and time.monotonic() - saved > SAVE_EVERY:
+                    self.save()
+                    saved = time.monotonic()
+        if self.stop_asked and self.optimizer.steps % self.steps_per_epoch:
+            self.save()
+        else:
+            self._end_epoch(number + 1, seen / (time.monotonic() - started))
+
+    def _end_epoch(self, number: int, speed: float) -> None:
+        partial = self.optimizer.steps % self.steps_per_epoch != 0
+        tested = collect(self.net.forward, prefetch(self._test_batches())).report()
+        if not math.isfinite(tested["loss"]):
+            raise self._diverged("loss")
+        row = {
+            "epoch": number,
+            "step": self.optimizer.steps,
+            "partial": partial,
+            "lr": self.optimizer.schedule(self.optimizer.steps - 1),
+            "train": self.outputs.report(),
+            "test": tested,
+            "images_per_second": round(speed, 1),
+            "time": datetime.now().isoformat(timespec="seconds"),
+        }
+        self.rows.append(row)
+        print(report.epoch_line(row, self.config.epochs), flush=True)
+        self._warn(row)
+        self.folder.write_rows(self.rows)
+        if not partial:
+            self.outputs = Outputs()
+            if tested["balanced_accuracy"] > self.best:
+                self.best = tested["balanced_accuracy"]
+                self.save(self.folder.best)
+        self.save()
+        self._draw()
+
+    def _test_batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        data = self.data
+        return plain_batches(data.dataset, data.test, self.config.batch, self.normalization)
+
+    def save(self, path: Path | None = None) -> None:
+        """Write last.npz (or ``path``): weights, optimizer, place in the run; never a NaN."""
+        params = {name: param.value for name, param in self.net.named_params().items()}
+        if not all(np.isfinite(value).all() for value in params.values()):
+            raise self._diverged("weights")
+        data, config = self.data, self.config
+        meta = {
+            "minicnn": minicnn.__version__,
+            "model": config.model,
+            "classes": list(data.dataset.classes),
+            "input_shape": [config.height, config.width, 3],
+            "normalization": dataclasses.asdict(self.normalization),
+            "config": config.to_json(),
+            "data_fingerprint": data.fingerprint(),
+            "step": self.optimizer.steps,
+            "epoch": self.optimizer.steps // self.steps_per_epoch,
+            "best": self.best,
+        }
+        state = Checkpoint(params, self.optimizer.state, self.outputs.state(), meta)
+        checkpoint.save(path or self.folder.last, state)
+
+    def _restore(self, start: Checkpoint) -> None:
+        if start.meta["data_fingerprint"] != self.data.fingerprint():
+            raise UserError(
+                f"the data at {self.config.data} is not what the run began with: images came, "
+                "went or changed class; bring the old state back or begin a new run"
+            )
+        start.load_into(self.net)
+        params = self.net.named_params()
+        for slot in self.optimizer.slots:
+            stored = start.slots.get(slot, {})
+            if start.meta["step"] and set(stored) != set(params):
+                raise UserError(f"the checkpoint lacks {slot}/ entries: it cannot be resumed")
+            self.optimizer.state[slot] = stored
+        self.optimizer.steps, self.best = start.meta["step"], start.meta["best"]
+        self.outputs.restore(start.epoch)
+        # a row that was written just before a kill, without its checkpoint, is made again
+        finished = start.meta["epoch"]
+        rows = self.folder.read_rows()
+        self.rows = [row for row in rows if row["epoch"] <= finished and not row["partial"]]
+
+    def _set_prior_bias(self) -> None:
+        head = list(self.net.named_params().values())[-1]
+        head.value += balance.prior_bias(self.data.dataset.counts(self.data.train))
+
+    def _warn(self, row: dict[str, Any]) -> None:
+        """Say what a newcomer would otherwise find out after hours."""
+        classes = self.data.dataset.classes
+        predicted = np.sum(row["test"]["confusion"], axis=0)
+        if (predicted > 0).sum() == 1:
+            only = classes[int(np.argmax(predicted))]
+            print(
+                f"  every test image is called {only!r}, the thesis's 'nv trap'. It may pass in the"
+                " first epochs; if it lasts, try a lower --lr, --class-weights log or --undersample"
+            )
+        guessing = math.log(len(classes))
+        if abs(row["train"]["loss"] - guessing) < 0.005 * guessing:
+            print(
+                f"  the training loss stands at ln({len(classes)}) = {guessing:.4f}: all logits are"
+                " equal, nothing is learned yet. If it lasts, try a lower --lr or another --seed"
+            )
+
+    def _diverged(self, what: str) -> Diverged:
+        kept = self.folder.last
+        return Diverged(
+            f"the {what} became NaN or infinite at step {self.optimizer.steps}. The last good "
+            f"checkpoint is {kept}; try a lower --lr (this run's is {self.config.lr:g})"
+        )
+
+    def _draw(self) -> None:
+        config, row = self.config, self.rows[-1]
+        title = f"{config.model}, {config.height}x{config.width}, seed {config.seed}"
+        report.draw_curves(self.folder.curves, self.rows, title)
+        name = f"{title}: test images after epoch {row['epoch']}"
+        report.draw_confusion(self.folder.confusion, row["test"], self.data.dataset.classes, name)
+
+    def _bar(self, number: int, done: int) -> tqdm:
+        batch, images = self.config.batch, len(self.data.train)
+        terminal = sys.stderr.isatty()
+        return tqdm(
+            desc=f"epoch {number + 1}/{self.config.epochs}",
+            total=images,
+            initial=min(done * batch, images),
+            unit="img",
+            leave=False,
+            mininterval=0.2 if terminal else 30.0,
+        )
+
+    @contextmanager
+    def _stopping(self) -> Iterator[None]:
+        """Ctrl-C and SIGTERM ask for a stop after the step under way; a second one insists."""
+
+        def ask(signum: int, frame: object) -> None:
+            if self.stop_asked:
+                raise KeyboardInterrupt
+            self.stop_asked = True
+
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _optimizer(config: Config, steps_per_epoch: int) -> Optimizer:
+    # --steps only ends a run: the schedule always spans all epochs, so that a run which was cut
+    # short and resumed takes the very steps of one that was not
+    total = config.epochs * steps_per_epoch
+    schedules = {
+        "constant": constant(config.lr),
+        "cosine": warmup_cosine(config.lr, min(config.warmup, total // 5), total),
+    }
+    schedule = schedules[config.schedule]
+    if config.optimizer == "adam":
+        return Adam(schedule, weight_decay=config.weight_decay)
+    return SGD(schedule, config.momentum, weight_decay=config.weight_decay)
