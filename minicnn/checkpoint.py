@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from minicnn.errors import UserError
-from minicnn.files import writing
+from minicnn.files import replacing
 from minicnn.layers import Layer
 
 FORMAT = 1
@@ -62,7 +62,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         arrays |= {f"{slot}/{name}": value for name, value in values.items()}
     arrays |= {f"epoch/{name}": value for name, value in checkpoint.epoch.items()}
     arrays["meta"] = np.array(json.dumps({"format": FORMAT, **checkpoint.meta}))
-    with writing(path) as temporary, open(temporary, "wb") as file:
+    with replacing(path) as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]  # names are free here
 
 

@@ -68,7 +68,7 @@ class Config:
 # What works for SqueezeNet from nothing; README and docs say how it was found.
 DEFAULT: dict[str, Any] = {
     "batch": 32,
-    "lr": 0.001,
+    "lr": 0.0005,
     "optimizer": "adam",
     "momentum": 0.9,
     "schedule": "cosine",
@@ -113,7 +113,7 @@ RECIPES = {"default": DEFAULT, "thesis": THESIS}
 
 # (height, width) and epochs when nobody says: small for the generated set, so that the first
 # command ends soon; the deeper networks need more pixels than SqueezeNet to survive their pools.
-GENERATED, GENERATED_DEEP, GENERATED_EPOCHS = (64, 64), (256, 256), 20
+GENERATED, GENERATED_DEEP, GENERATED_EPOCHS = (64, 64), (256, 256), 25
 PHOTOS, PHOTOS_DEEP, PHOTOS_EPOCHS = (225, 300), (450, 600), 30
 
 
@@ -156,7 +156,13 @@ def parse_size(text: str) -> tuple[int, int]:
 
 def resolve(given: Mapping[str, Any]) -> Config:
     """A full Config from the flags that were given; the recipe and the defaults fill the rest."""
-    values: dict[str, Any] = {"recipe": "default", "steps": None, "seed": 0, "threads": None, "skip_bad": False}
+    values: dict[str, Any] = {
+        "recipe": "default",
+        "steps": None,
+        "seed": 0,
+        "threads": None,
+        "skip_bad": False,
+    }
     values |= {"data": None} | dict(given)
     values.pop("out", None)
     if values["data"] is not None:

@@ -26,17 +26,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     dataset, positions, which = _choose(network, args.data, args.split, args.skip_bad)
     batches = plain_batches(dataset, positions, BATCH, network.normalization)
     figures = collect(network.net.forward, prefetch(batches)).report()
-    picture = _picture_path(args, network)
-    title = f"{network.model}: {which}"
-    report.draw_confusion(picture, figures, network.classes, title)
+    picture = Path(args.out) if args.out else _beside(network.path)
     if args.json:
         described = {"run": str(network.path), "classes": network.classes, "set": which}
         print(json.dumps(described | figures | {"confusion_png": str(picture)}))
-        return 0
-    print(f"network            {network.model}, {network.path}")
-    print(f"set                {which}")
-    print(report.class_table(figures, network.classes))
-    print(f"\nconfusion matrix: {picture}")
+    else:
+        print(f"network            {network.model}, {network.path}")
+        print(f"set                {which}")
+        print(report.class_table(figures, network.classes))
+        print(f"\nconfusion matrix: {picture}")
+    report.draw_confusion(picture, figures, network.classes, f"{network.model}: {which}")
     return 0
 
 
@@ -79,10 +78,9 @@ def _choose(
     return dataset, np.arange(len(dataset)), f"{dataset.source}, all images"
 
 
-def _picture_path(args: argparse.Namespace, network: Trained) -> Path:
-    if args.out:
-        return Path(args.out)
-    return network.path.with_name(f"{network.path.stem}-evaluation.png")
+def _beside(path: Path) -> Path:
+    """last.npz gives last-evaluation.png in the same folder."""
+    return path.with_name(f"{path.stem}-evaluation.png")
 
 
 if __name__ == "__main__":

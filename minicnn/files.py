@@ -2,29 +2,50 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import platform
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
+
+from minicnn.errors import UserError
+
+
+def host() -> str:
+    """Eight hexadecimal digits that stand for this machine in temporary names."""
+    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 
 
 @contextmanager
-def writing(path: Path) -> Iterator[Path]:
-    """``with writing(path) as temporary``: write there; on success it becomes ``path``.
+def replacing(path: Path) -> Iterator[BinaryIO]:
+    """A new file that takes ``path``'s place, complete and on disk, when the block succeeds.
 
-    Flushed to disk before the rename, so that a crash leaves the old file or the new one, whole.
+    A crash leaves the old file or the new one, whole, and at most a temporary file beside it,
+    ``NAME.PID.HOST.RANDOM.tmp``. UserError where the folder is not there.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    if not path.parent.is_dir():
+        raise UserError(f"no such folder: {path.parent}, to write {path.name} into")
+    unique = f"{os.getpid()}.{host()}.{secrets.token_hex(4)}"
+    temporary = path.with_name(f"{path.name}.{unique}.tmp")
     try:
-        yield temporary
-        with open(temporary, "rb+") as file:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, path)
+        try:
+            os.replace(temporary, path)
+        except PermissionError:
+            # Windows: another process made the same file first and has it open.
+            if os.name != "nt" or not path.exists():
+                raise
     finally:
         temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically, UTF-8."""
-    with writing(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    """Write a whole text file, UTF-8."""
+    with replacing(path) as file:
+        file.write(text.encode())

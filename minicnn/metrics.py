@@ -51,7 +51,7 @@ def majority_baseline(counts: np.ndarray) -> float:
 
 
 def report(scores: np.ndarray, labels: np.ndarray, losses: np.ndarray) -> dict[str, Any]:
-    """Every figure of a set as plain numbers, ready for JSON.
+    """Every figure of a set as plain numbers, ready for JSON; None where there is none.
 
     scores (N, classes) logits or probabilities, labels (N,), losses (N,) unweighted cross-entropy.
     """
@@ -65,7 +65,12 @@ def report(scores: np.ndarray, labels: np.ndarray, losses: np.ndarray) -> dict[s
         "top3": top_k(scores, labels, 3),
         "balanced_accuracy": balanced_accuracy(confusion),
         "majority_baseline": majority_baseline(confusion.sum(axis=1)),
-        "recall": recall(confusion).tolist(),
-        "precision": precision(confusion).tolist(),
+        "recall": _or_none(recall(confusion)),
+        "precision": _or_none(precision(confusion)),
         "confusion": confusion.tolist(),
     }
+
+
+def _or_none(values: np.ndarray) -> list[float | None]:
+    """JSON has no NaN."""
+    return [None if np.isnan(value) else float(value) for value in values]

@@ -10,7 +10,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from minicnn.files import writing
+from minicnn.files import replacing
 
 # Blue and orange differ for every kind of colour vision, and in print.
 TRAIN, TEST, BASELINE = "#4477aa", "#cc6600", "#777777"
@@ -56,8 +56,8 @@ def class_table(figures: dict[str, Any], classes: Sequence[str]) -> str:
     return "\n".join(lines)
 
 
-def _share(value: float) -> str:
-    return "-" if np.isnan(value) else f"{value:.3f}"
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def draw_curves(path: Path, rows: list[dict[str, Any]], title: str) -> None:
@@ -119,5 +119,5 @@ def _save(path: Path, inches: tuple[float, float], fill: Callable[[Figure], None
     with matplotlib.rc_context({"font.size": 9, "axes.spines.top": False}):
         figure = Figure(figsize=inches, dpi=120, layout="constrained")
         fill(figure)
-        with writing(path) as temporary, open(temporary, "wb") as file:
+        with replacing(path) as file:
             figure.savefig(file, format="png")

@@ -31,7 +31,15 @@ class RunFolder:
                 f"--out {self.path} is not empty: name a new folder, "
                 f"or go on with --resume {self.path}"
             )
-        self.path.mkdir(parents=True, exist_ok=True)
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UserError(f"--out {self.path} cannot be made: {error.strerror}") from None
+
+    def remove_leftovers(self) -> None:
+        """Delete what a process that was killed while writing left behind."""
+        for path in self.path.glob("*.tmp"):
+            path.unlink(missing_ok=True)
 
     def write_config(self, values: dict[str, Any]) -> None:
         """Save the settings as JSON."""

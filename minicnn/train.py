@@ -32,6 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     trainer = Trainer(config, folder, start)
     if start is None:
         folder.create()
+    folder.remove_leftovers()
     folder.write_config(_record(config, trainer))
     _describe(trainer)
     if trainer.optimizer.steps >= trainer.last_step:

@@ -2,6 +2,9 @@
 
 All of them are affine about the image's centre, so one matrix per image holds them and every output
 pixel is sampled once. The same pass turns bytes into normalized floats.
+
+Keras 3 reads its matrices as (column, row) and mixes up the two halves of the centre on the way, so
+that it turns images that are not square about a point off their centre. Here the centre is meant.
 """
 
 from __future__ import annotations

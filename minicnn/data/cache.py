@@ -21,9 +21,10 @@ import numpy as np
 from tqdm import tqdm
 
 from minicnn.data import images
-from minicnn.data.cache_files import remove_leftovers, remove_older, replacing
+from minicnn.data.cache_files import remove_leftovers, remove_older
 from minicnn.data.dataset import Dataset, Index
 from minicnn.errors import UserError
+from minicnn.files import replacing
 
 DECODER = 1  # raise it when images.load gives other pixels, so that old caches are not used
 CHUNK = 64  # images decoded ahead of the writer: bounds the memory when the disk is slow

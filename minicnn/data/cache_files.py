@@ -1,47 +1,20 @@
-"""How cache files appear, whole and at once, and disappear."""
+"""Which files of the cache may go: those of older data, and those of processes that were killed."""
 
 from __future__ import annotations
 
-import hashlib
 import os
-import platform
 import re
-import secrets
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
-from typing import BinaryIO
+
+from minicnn import files
 
 DAY = 24 * 60 * 60
 TEMPORARY = re.compile(
     r"[0-9a-f]{12}-\d+x\d+-[0-9a-f]{32}\.(npy|json)\.(?P<pid>\d{1,9})\.(?P<host>[0-9a-f]{8})"
     r"\.[0-9a-f]{8}\.tmp"
 )
-
-
-def _host() -> str:
-    return hashlib.sha256(platform.node().encode()).hexdigest()[:8]
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A new file that takes ``path``'s place, complete and on disk, when the block succeeds."""
-    unique = f"{os.getpid()}.{_host()}.{secrets.token_hex(4)}"
-    temporary = path.with_name(f"{path.name}.{unique}.tmp")
-    try:
-        with temporary.open("xb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        try:
-            os.replace(temporary, path)
-        except PermissionError:
-            # Windows: another process made the same cache first and has it open.
-            if os.name != "nt" or not path.exists():
-                raise
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def remove_older(base: Path) -> None:
@@ -71,7 +44,7 @@ def _abandoned(path: Path, pid: int, host: str) -> bool:
             return True
     except FileNotFoundError:
         return False
-    if host != _host():
+    if host != files.host():
         return False
     if os.name == "nt":  # os.kill would end the process there; an open file resists unlink anyway
         return True

@@ -7,6 +7,7 @@ as ``kernels.conv2d_forward(...)``: float32 arrays take the implementation that 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -17,6 +18,10 @@ from numba import config
 from minicnn.kernels import fast_conv, fast_dense, fast_pool, reference
 
 NAMES = ("reference", "fast")
+
+# OpenMP's threads spin between two kernels unless told otherwise. The loader's thread wants those
+# cycles, and so do other programs: on a busy machine spinning cost a factor of four.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 
 # The intrinsics of the fast kernels need the compiler.
 _current = "reference" if config.DISABLE_JIT else "fast"

@@ -451,7 +451,7 @@ def _correlate(x, channel, w, b, stride, pad, spread, relu, add, y, y_channel, r
 
 def _rows_at_a_time(N, OH, OW):
     """Output rows a thread takes at a time: CHUNK pixels, less where threads would idle."""
-    shares = -(-2 * get_num_threads() // N)
+    shares = -(-2 * get_num_threads() // max(N, 1))
     return max(1, min(CHUNK // OW, -(-OH // shares)))
 
 

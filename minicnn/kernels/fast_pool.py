@@ -33,8 +33,9 @@ def maxpool_forward(x, kernel, stride, pad, y, argmax):
                         pixel = x[n, h, v]
                         here = argmax.dtype.type(kh * kernel[1] + kw)
                         for c in range(C):
-                            # selects instead of an if: they become vector instructions
-                            wins = not pixel[c] <= best[c]
+                            # selects instead of an if: they become vector instructions; the
+                            # second comparison keeps a NaN that has won, as in the reference
+                            wins = (not pixel[c] <= best[c]) & (best[c] == best[c])
                             best[c] = pixel[c] if wins else best[c]
                             place[c] = here if wins else place[c]
 

@@ -128,8 +128,8 @@ def maxpool_forward(x, kernel, stride, pad, y, argmax):
                         for kw in range(kernel[1]):
                             v = j * stride[1] - pad[1] + kw
                             inside = 0 <= h < H and 0 <= v < W
-                            # "not <=" rather than ">": a NaN must stay visible
-                            if inside and not x[n, h, v, c] <= best:
+                            # a NaN must stay visible: "not <=" lets it win, "==" keeps it
+                            if inside and best == best and not x[n, h, v, c] <= best:
                                 best, place = x[n, h, v, c], kh * kernel[1] + kw
                     y[n, i, j, c] = best
                     argmax[n, i, j, c] = place

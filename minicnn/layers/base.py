@@ -134,10 +134,10 @@ class Layer:
 
 def pair(value: int | tuple[int, int], what: str) -> tuple[int, int]:
     """(down, right) from one number or two; ValueError unless both are whole and positive."""
-    down, right = (value, value) if isinstance(value, int) else value
-    if not (isinstance(down, int) and isinstance(right, int) and down > 0 and right > 0):
+    sizes = value if isinstance(value, tuple) else (value, value)
+    if len(sizes) != 2 or not all(isinstance(size, int) and size > 0 for size in sizes):
         raise ValueError(f"{what} is {value!r}, wanted a positive whole number or two of them")
-    return down, right
+    return sizes
 
 
 def he_normal(rng: np.random.Generator, shape: Shape) -> np.ndarray:

@@ -31,6 +31,7 @@ class Fire(Layer):
         self.squeeze = Conv2D(in_channels, squeeze, 1, relu=True, rng=rng)
         self.expand1 = Conv2D(squeeze, expand, 1, relu=True, rng=rng)
         self.expand3 = Conv2D(squeeze, expand, 3, padding="same", relu=True, rng=rng)
+        self.set_path("")
 
     def children(self) -> tuple[tuple[str, Layer], ...]:
         return ("squeeze", self.squeeze), ("expand1", self.expand1), ("expand3", self.expand3)

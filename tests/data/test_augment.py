@@ -96,14 +96,14 @@ def test_same_pixels_as_keras(theta, shear, zx, zy):
     pytest.importorskip("tensorflow", reason=reason)
     from keras.src.legacy.preprocessing.image import apply_affine_transform
 
-    image = photograph(13, 18)
+    image = photograph(15, 15)
     theirs = apply_affine_transform(
-        *(image[0].astype(np.float32), theta, 0, 0, shear, zx, zy),
+        *(image[0].astype(np.float32).swapaxes(0, 1), theta, 0, 0, shear, zx, zy),
         row_axis=0,
         col_axis=1,
         channel_axis=2,
         fill_mode="nearest",
         order=1,
-    )
+    ).swapaxes(0, 1)  # it takes its matrix for one of (column, row)
     matrix = compose(np.deg2rad([theta]), np.deg2rad([shear]), np.array([[zx, zy]]))
     assert np.allclose(warped(image, matrix), theirs, atol=2e-3)

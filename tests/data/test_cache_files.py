@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from minicnn.data import cache_files, folder, images
+from minicnn.data import folder, images
 from minicnn.data.cache import cache_folder, decode_all
 from minicnn.errors import UserError
+from minicnn.files import host
 
 SIZE = (12, 16)
 
@@ -85,8 +86,8 @@ def leftover(root, pid, host):
 def test_leftovers_of_dead_processes_are_removed(root):
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
-    dead = leftover(root, process.pid, cache_files._host())
-    alive = leftover(root, os.getpid(), cache_files._host())
+    dead = leftover(root, process.pid, host())
+    alive = leftover(root, os.getpid(), host())
     elsewhere = leftover(root, process.pid, "f" * 8)
     ancient = leftover(root, os.getpid(), "e" * 8)
     os.utime(ancient, (0, 0))
