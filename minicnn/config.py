@@ -11,6 +11,7 @@ from typing import Any
 
 from minicnn.data.augment import Augment
 from minicnn.data.balance import FORMULAS
+from minicnn.data.dataset import parse_size
 from minicnn.errors import UserError
 
 
@@ -144,14 +145,6 @@ def parser(names: tuple[str, ...]) -> argparse.ArgumentParser:
     p.add_argument("--resume", metavar="RUN", help="go on with a run; takes all settings from it")
     p.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be read")
     return p
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """(height, width) of "225x300"."""
-    height, cross, width = text.lower().partition("x")
-    if not (cross and height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-        raise UserError(f"--size {text}: wanted height x width in pixels, such as 225x300")
-    return int(height), int(width)
 
 
 def resolve(given: Mapping[str, Any]) -> Config:

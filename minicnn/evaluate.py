@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -64,9 +65,15 @@ def _choose(
     own = config is not None and (
         folder is None or str(Path(folder).expanduser().resolve()) == config.data
     )
+    skip_bad = skip_bad or (config is not None and config.skip_bad)
     side = side or ("test" if own else "all")
     if own and config is not None:
-        prepared = preparation.prepare(config)
+        prepared = preparation.prepare(dataclasses.replace(config, skip_bad=skip_bad))
+        if side == "test" and prepared.fingerprint() != network.data_fingerprint:
+            raise UserError(
+                f"the data at {prepared.dataset.source} changed since the training: test images of "
+                "today may have been trained on; use --split all, or bring the old state back"
+            )
         name = f"{prepared.dataset.source}, {side} images, split by {config.split}"
         chosen = prepared.test if side == "test" else np.arange(len(prepared.dataset))
         return prepared.dataset, chosen, name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,25 @@ def epoch_line(row: dict[str, Any], epochs: int) -> str:
     ]
     place = f"{row['epoch']}/{epochs}" + ("*" if row["partial"] else "")
     return f"{place:8}     {sides[0]}     {sides[1]}   {row['images_per_second']:8.0f}"
+
+
+def advice(row: dict[str, Any], classes: Sequence[str]) -> list[str]:
+    """What an epoch's figures give away, and a newcomer would otherwise find out after hours."""
+    lines = []
+    predicted = np.sum(row["test"]["confusion"], axis=0)
+    if (predicted > 0).sum() == 1:
+        lines.append(
+            f"every test image is called {classes[int(np.argmax(predicted))]!r}, the thesis's "
+            "'nv trap'. It may pass in the first epochs; if it lasts, try a lower --lr, "
+            "--class-weights log or --undersample"
+        )
+    guessing = math.log(len(classes))
+    if abs(row["train"]["loss"] - guessing) < 0.005 * guessing:
+        lines.append(
+            f"the training loss stands at ln({len(classes)}) = {guessing:.4f}: all logits are "
+            "equal, nothing is learned yet. If it lasts, try a lower --lr or another --seed"
+        )
+    return lines
 
 
 def class_table(figures: dict[str, Any], classes: Sequence[str]) -> str:

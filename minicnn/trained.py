@@ -23,6 +23,7 @@ class Trained:
 
     size    height and width it was trained at
     config  the run's settings, or None for a file without them
+    data_fingerprint  of the data it was trained on (see ``preparation.Prepared``), or None
     """
 
     net: Sequential
@@ -31,6 +32,7 @@ class Trained:
     size: tuple[int, int]
     normalization: Normalization
     config: Config | None
+    data_fingerprint: str | None
     path: Path
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
@@ -49,10 +51,18 @@ def load(run: str | Path) -> Trained:
         raise UserError(f"{path} holds a network called {model!r}, which this minicnn has not")
     net = models.build(model, shape, len(classes))
     state.load_into(net)
-    config = Config.from_json(state.meta["config"]) if "config" in state.meta else None
-    mean = tuple(meta["normalization"]["mean"])
-    normalization = Normalization(mean, meta["normalization"]["std"])
-    return Trained(net, model, classes, (shape[0], shape[1]), normalization, config, path)
+    return Trained(
+        net=net,
+        model=model,
+        classes=classes,
+        size=(shape[0], shape[1]),
+        normalization=Normalization(
+            tuple(meta["normalization"]["mean"]), meta["normalization"]["std"]
+        ),
+        config=Config.from_json(state.meta["config"]) if "config" in state.meta else None,
+        data_fingerprint=state.meta.get("data_fingerprint"),
+        path=path,
+    )
 
 
 class _Meta:

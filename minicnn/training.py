@@ -129,7 +129,8 @@ class Trainer:
         }
         self.rows.append(row)
         print(report.epoch_line(row, self.config.epochs), flush=True)
-        self._warn(row)
+        for line in report.advice(row, self.data.dataset.classes):
+            print(f"  {line}")
         self.folder.write_rows(self.rows)
         if not partial:
             self.outputs = Outputs()
@@ -187,23 +188,6 @@ class Trainer:
     def _set_prior_bias(self) -> None:
         head = list(self.net.named_params().values())[-1]
         head.value += balance.prior_bias(self.data.dataset.counts(self.data.train))
-
-    def _warn(self, row: dict[str, Any]) -> None:
-        """Say what a newcomer would otherwise find out after hours."""
-        classes = self.data.dataset.classes
-        predicted = np.sum(row["test"]["confusion"], axis=0)
-        if (predicted > 0).sum() == 1:
-            only = classes[int(np.argmax(predicted))]
-            print(
-                f"  every test image is called {only!r}, the thesis's 'nv trap'. It may pass in the"
-                " first epochs; if it lasts, try a lower --lr, --class-weights log or --undersample"
-            )
-        guessing = math.log(len(classes))
-        if abs(row["train"]["loss"] - guessing) < 0.005 * guessing:
-            print(
-                f"  the training loss stands at ln({len(classes)}) = {guessing:.4f}: all logits are"
-                " equal, nothing is learned yet. If it lasts, try a lower --lr or another --seed"
-            )
 
     def _diverged(self, what: str) -> Diverged:
         kept = self.folder.last

@@ -34,7 +34,7 @@ def build(
     name         one of NAMES
     input_shape  (H, W, 3) of the images
     classes      width of the output
-    seed         fixes the weights, bit for bit
+    seed         fixes the weights, and what dropout draws, bit for bit
     init         "he": He-normal weights, zero biases, and a head that starts with equal and live
                  logits; "glorot": Keras's defaults (Glorot-uniform, zero biases), as in the thesis
 
@@ -49,6 +49,8 @@ def build(
     if len(input_shape) != 3:
         raise ValueError(f"input_shape is {input_shape}, wanted (height, width, channels)")
     height, width, channels = input_shape
+    if classes < 1 or channels < 1:
+        raise ValueError(f"{classes} classes, {channels} channels: wanted at least one of each")
     try:
         net = _fitting(name, (height, width, channels), classes, seed)
     except ValueError as error:
@@ -59,6 +61,7 @@ def build(
         ) from None
     next(iter(net.layers.values())).input_gradient = False
     INITS[init](net, seed)
+    net.seed_dropout(seed)
     return net
 
 

@@ -128,7 +128,7 @@ def test_batch_larger_than_the_set(data, tmp_path, refused):
 @pytest.mark.parametrize(
     "flags, words",
     [
-        (["--size", "32"], ["--size 32", "height x width"]),
+        (["--size", "32"], ["size '32'", "height x width"]),
         (["--size", "20x300"], ["pool5", "31"]),
         (["--epochs", "0"], ["--epochs 0"]),
         (["--lr", "-1"], ["--lr"]),
@@ -201,6 +201,9 @@ def test_data_that_changed_under_a_run(data, tmp_path, capsys):
     rewrite_csv(data, lambda lines: lines[:-1])
     assert main(["--resume", str(tmp_path / "done"), "--steps", "2"]) == 2
     assert "not what the run began with" in capsys.readouterr().err
+    assert evaluate([str(tmp_path / "done")]) == 2
+    assert "changed since the training" in capsys.readouterr().err
+    assert evaluate([str(tmp_path / "done"), "--split", "all"]) == 0
 
 
 @pytest.mark.parametrize("command", [evaluate, lambda argv: predict([*argv, "x.jpg"])])

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from small import CLASSES, train, write_data
 
-from minicnn import checkpoint
+from minicnn import checkpoint, report
 from minicnn.train import main
 
 
@@ -157,11 +157,29 @@ def test_divergence_stops_and_keeps_the_last_good_checkpoint(data, tmp_path, cap
     assert all(np.isfinite(value).all() for value in kept.params.values())
 
 
-def test_a_dead_network_is_called_stuck_and_the_nv_trap_is_named(data, tmp_path, capsys):
+def test_a_run_that_learns_nothing_says_so(data, tmp_path, capsys):
     # a rate of next to nothing leaves the logits as equal as they begin
     assert train(data, tmp_path / "run", "--lr", "1e-9", "--epochs", "1") == 0
     out = capsys.readouterr().out
     assert "stands at ln(7) = 1.9459" in out or "nv trap" in out
+
+
+def figures(loss, predictions):
+    """An epoch's row with that training loss, and test images of all classes called like that."""
+    confusion = np.zeros((3, 3), int)
+    for true, predicted in enumerate(predictions):
+        confusion[true, predicted] += 5
+    return {"train": {"loss": loss}, "test": {"confusion": confusion.tolist()}}
+
+
+def test_advice_is_given_when_and_only_when_it_is_due():
+    classes = ("akiec", "mel", "nv")
+    (trapped,) = report.advice(figures(0.9, [2, 2, 2]), classes)
+    assert "'nv'" in trapped and "nv trap" in trapped
+    (stuck,) = report.advice(figures(np.log(3) + 0.001, [0, 1, 2]), classes)
+    assert "ln(3) = 1.0986" in stuck
+    assert report.advice(figures(0.9, [2, 1, 2]), classes) == []
+    assert len(report.advice(figures(np.log(3), [2, 2, 2]), classes)) == 2
 
 
 def test_the_baseline_is_printed_before_the_first_epoch(data, tmp_path, capsys):

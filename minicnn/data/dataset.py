@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from minicnn.errors import UserError
+
 
 @dataclass(frozen=True)
 class Index:
@@ -68,3 +70,11 @@ class Dataset:
         """Images per class, (classes,) int64; of the positions ``where`` only, if given."""
         labels = self.labels if where is None else self.labels[where]
         return np.bincount(labels, minlength=len(self.classes))
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """(height, width) in pixels of "225x300"; UserError for anything else."""
+    height, cross, width = text.lower().partition("x")
+    if not (cross and height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise UserError(f"size {text!r}: wanted height x width in pixels, such as 225x300")
+    return int(height), int(width)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import csv
 import os
-import re
 import secrets
 import shutil
 import sys
@@ -21,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from minicnn.data.dataset import Dataset
+from minicnn.data.dataset import Dataset, parse_size
 from minicnn.data.ham10000 import CLASSES, METADATA
 from minicnn.data.lesions import picture
 from minicnn.errors import UserError, command
@@ -150,13 +149,6 @@ def _write(root: Path, dataset: Dataset) -> None:
         Image.fromarray(image).save(images / f"{name}.png")
 
 
-def _parse_size(text: str) -> tuple[int, int]:
-    match = re.fullmatch(r"(\d{1,4})x(\d{1,4})", text)
-    if not match:
-        raise UserError(f"size '{text}' must be HEIGHTxWIDTH in pixels, as 64x64 is")
-    return int(match[1]), int(match[2])
-
-
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Generate a set and write it to a folder."""
@@ -171,7 +163,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0, help="(%(default)s)")
     options = parser.parse_args(argv)
     root = _free(options.out)  # before the work, not after it
-    dataset = generate(options.count, _parse_size(options.size), options.seed)
+    dataset = generate(options.count, parse_size(options.size), options.seed)
     write_folder(root, dataset)
     lesions = len(np.unique(dataset.lesions))
     print(f"{root}: {len(dataset)} images of {lesions} lesions, {options.size}")

@@ -21,7 +21,9 @@ def maxpool_forward(x, kernel, stride, pad, y, argmax):
             for j in range(OW):
                 best, place = y[n, i, j], argmax[n, i, j]
                 best[:] = -np.inf
-                place[:] = 0
+                # the first place inside the image: what a window of nothing but -inf answers
+                top, left = max(pad[0] - i * stride[0], 0), max(pad[1] - j * stride[1], 0)
+                place[:] = top * kernel[1] + left
                 for kh in range(kernel[0]):
                     h = i * stride[0] - pad[0] + kh
                     if h < 0 or h >= H:

@@ -122,14 +122,17 @@ def maxpool_forward(x, kernel, stride, pad, y, argmax):
         for i in range(OH):
             for j in range(OW):
                 for c in range(C):
-                    best, place = -math.inf, 0
+                    best, place = -math.inf, -1
                     for kh in range(kernel[0]):
                         h = i * stride[0] - pad[0] + kh
                         for kw in range(kernel[1]):
                             v = j * stride[1] - pad[1] + kw
                             inside = 0 <= h < H and 0 <= v < W
+                            if not inside:
+                                continue
                             # a NaN must stay visible: "not <=" lets it win, "==" keeps it
-                            if inside and best == best and not x[n, h, v, c] <= best:
+                            wins = best == best and not x[n, h, v, c] <= best
+                            if wins or place < 0:
                                 best, place = x[n, h, v, c], kh * kernel[1] + kw
                     y[n, i, j, c] = best
                     argmax[n, i, j, c] = place

@@ -34,7 +34,8 @@ class ReLU(_Elementwise):
         return y
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        return relu_gradient(dy, self.take_cache())
+        y = self.take_cache()
+        return relu_gradient(self.checked_gradient(dy, y.shape), y)
 
 
 class Sigmoid(_Elementwise):
@@ -53,7 +54,7 @@ class Sigmoid(_Elementwise):
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
         y = self.take_cache()
-        return dy * y * (1 - y)
+        return self.checked_gradient(dy, y.shape) * y * (1 - y)
 
 
 class Softmax(_Elementwise):
@@ -80,5 +81,5 @@ class Softmax(_Elementwise):
     def backward(self, dy: np.ndarray) -> np.ndarray:
         y = self.take_cache()
         dx = np.empty_like(y)
-        kernels.softmax_backward(np.ascontiguousarray(dy), y, dx)
+        kernels.softmax_backward(self.checked_gradient(dy, y.shape), y, dx)
         return dx

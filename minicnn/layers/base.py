@@ -122,6 +122,12 @@ class Layer:
             raise self.error(f"x is {x.dtype}, wanted floats: use x.astype('float32')")
         return np.ascontiguousarray(x), shape
 
+    def checked_gradient(self, dy: np.ndarray, shape: Shape) -> np.ndarray:
+        """dy as a contiguous array; an error unless it has the shape of y: kernels do not check."""
+        if dy.shape != tuple(shape):
+            raise self.error(f"dy has shape {dy.shape}, wanted that of y, {tuple(shape)}")
+        return np.ascontiguousarray(dy)
+
     def take_cache(self) -> Any:
         """What the training forward kept; an error when there was none."""
         if self.cache is None:

@@ -55,10 +55,11 @@ class Conv2D(Window):
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
         x, y = self.take_cache()
+        dy = self.checked_gradient(dy, y.shape)
         if self.relu:
             dy = relu_gradient(dy, y)
         dx = like(x, x.shape if self.input_gradient else (0,))
-        self.backward_into(dx, False, x, np.ascontiguousarray(dy), 0)
+        self.backward_into(dx, False, x, dy, 0)
         return dx
 
     def backward_into(
@@ -90,7 +91,7 @@ class Conv2D(Window):
 
 
 def relu_gradient(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """dy where the ReLU's output y is positive, 0 elsewhere; a new array."""
+    """dy where the ReLU's output y is positive, 0 elsewhere; a new array. Both contiguous."""
     dx = np.empty_like(y)
-    kernels.relu_backward(np.ascontiguousarray(dy), y, dx)
+    kernels.relu_backward(dy, y, dx)
     return dx

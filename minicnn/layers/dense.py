@@ -47,7 +47,9 @@ class Dense(Layer):
     def backward(self, dy: np.ndarray) -> np.ndarray:
         x, y = self.take_cache()
         w, b = self.params["w"], self.params["b"]
-        dy = relu_gradient(dy, y) if self.relu else np.ascontiguousarray(dy)
+        dy = self.checked_gradient(dy, y.shape)
+        if self.relu:
+            dy = relu_gradient(dy, y)
         w.grad, b.grad = np.empty_like(w.value), np.empty_like(b.value)
         kernels.dense_backward_weights(x, dy, w.grad, b.grad)
         dx = like(x, x.shape if self.input_gradient else (0,))
@@ -80,7 +82,8 @@ class Flatten(Layer):
         return x.reshape(shape)
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        return dy.reshape(self.take_cache())
+        N, *shape = self.take_cache()
+        return self.checked_gradient(dy, (N, int(np.prod(shape)))).reshape(N, *shape)
 
     def emit(self, graph: Any, tensor: int) -> int:
         return graph.add("RESHAPE", [tensor], self.out_shape(graph.shape(tensor)), self.path)

@@ -38,7 +38,8 @@ class Dropout(Layer):
         return x * self.cache
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        return dy * self.take_cache()
+        scale = self.take_cache()
+        return self.checked_gradient(dy, scale.shape) * scale
 
     def emit(self, graph: Any, tensor: int) -> int:
         return tensor  # it does nothing after training

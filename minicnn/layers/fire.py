@@ -50,7 +50,7 @@ class Fire(Layer):
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
         s, y = self.take_cache()
-        dy = relu_gradient(dy, y)
+        dy = relu_gradient(self.checked_gradient(dy, y.shape), y)
         ds = np.empty_like(s)
         self.expand1.backward_into(ds, False, s, dy, 0)
         self.expand3.backward_into(ds, True, s, dy, self.expand)

@@ -58,7 +58,7 @@ class MaxPool2D(_Pool):
     def backward(self, dy: np.ndarray) -> np.ndarray:
         shape, argmax = self.take_cache()
         dx = like(dy, shape)
-        dy, pad = np.ascontiguousarray(dy), self.pad(shape[1:])
+        dy, pad = self.checked_gradient(dy, argmax.shape), self.pad(shape[1:])
         kernels.maxpool_backward(dy, argmax, self.kernel, self.stride, pad, dx)
         return dx
 
@@ -79,7 +79,8 @@ class AvgPool2D(_Pool):
     def backward(self, dy: np.ndarray) -> np.ndarray:
         shape = self.take_cache()
         dx = like(dy, shape)
-        dy, pad = np.ascontiguousarray(dy), self.pad(shape[1:])
+        dy = self.checked_gradient(dy, (shape[0], *self.out_shape(shape[1:])))
+        pad = self.pad(shape[1:])
         kernels.avgpool_backward(dy, self.kernel, self.stride, pad, dx)
         return dx
 
@@ -104,7 +105,7 @@ class GlobalAvgPool2D(Layer):
     def backward(self, dy: np.ndarray) -> np.ndarray:
         N, H, W, C = self.take_cache()
         dx = like(dy, (N, H, W, C))
-        dy = np.ascontiguousarray(dy).reshape(N, 1, 1, C)
+        dy = self.checked_gradient(dy, (N, C)).reshape(N, 1, 1, C)
         kernels.avgpool_backward(dy, (H, W), (H, W), (0, 0), dx)
         return dx
 

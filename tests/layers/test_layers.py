@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from minicnn import kernels
 from minicnn.layers import (
     AvgPool2D,
     Conv2D,
@@ -220,3 +221,22 @@ def test_activations():
     np.testing.assert_allclose(y, [[0, 0.26894143, 0.5, 0.88079707, np.nan, 1]], rtol=1e-6)
     y = Softmax().forward(np.array([[0, np.log(3)], [1e4, 0]], np.float32))
     np.testing.assert_allclose(y, [[0.25, 0.75], [1, 0]], rtol=1e-6)
+
+
+@every_layer
+def test_backward_refuses_a_gradient_of_another_shape(name):
+    """The fast kernels check no bounds: a wrong shape must never reach them."""
+    make, shape, out = LAYERS[name]
+    layer = make()
+    layer.forward(np.ones((2, *shape), np.float32), train=True)
+    with pytest.raises(ValueError, match="dy has shape"):
+        layer.backward(np.ones((3, *out), np.float32))
+
+
+@pytest.mark.parametrize("implementation", kernels.NAMES)
+def test_a_window_of_minus_infinities_has_its_gradient_inside_the_image(implementation):
+    layer = MaxPool2D(3, 1, padding="same")
+    with kernels.using(implementation):
+        layer.forward(np.full((1, 2, 2, 1), -np.inf, np.float32), train=True)
+        dx = layer.backward(np.ones((1, 2, 2, 1), np.float32))
+    assert dx.ravel().tolist() == [4, 0, 0, 0]
