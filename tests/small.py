@@ -1,9 +1,17 @@
-"""A few generated images in HAM10000's layout, and quick training runs on them."""
+"""Data for tests: a few generated images in HAM10000's layout, where photographs would be."""
 
+import os
 from pathlib import Path
 
 from minicnn.data import synthetic
 from minicnn.train import main
+
+# HAM10000's own layout, real photographs: no part of the project, tests skip where it is absent
+PHOTOGRAPHS = Path(
+    os.environ.get(
+        "MINICNN_HAM10000", Path(__file__).resolve().parents[2] / "shared" / "ham10000" / "dev"
+    )
+)
 
 CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 

@@ -1,20 +1,13 @@
 """Runs at full length, as a user starts them; they take minutes."""
 
 import json
-import os
-from pathlib import Path
 
 import pytest
+from small import PHOTOGRAPHS
 
 from minicnn.evaluate import main as evaluate
 from minicnn.predict import main as predict
 from minicnn.train import main
-
-PHOTOGRAPHS = Path(
-    os.environ.get(
-        "MINICNN_HAM10000", Path(__file__).resolve().parents[2] / "shared" / "ham10000" / "dev"
-    )
-)
 
 
 def last_row(run):

@@ -1,11 +1,9 @@
 """HAM10000's layout, a folder per class, and which of them a folder is taken for."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pytest
 from PIL import Image
+from small import PHOTOGRAPHS
 
 from minicnn import data
 from minicnn.data import folder, ham10000
@@ -15,11 +13,6 @@ from minicnn.errors import UserError
 HEADER = "lesion_id,image_id,dx,dx_type"
 ROWS = ["L1,I1,nv,histo", "L1,I2,nv,histo", "L2,I3,mel,histo", "L3,I4,bcc,histo"]
 SEVEN = ham10000.CLASSES
-DEV = Path(
-    os.environ.get(
-        "MINICNN_HAM10000", Path(__file__).resolve().parents[3] / "shared" / "ham10000" / "dev"
-    )
-)
 
 
 @pytest.fixture(autouse=True)
@@ -219,9 +212,9 @@ def test_load_generates_without_a_folder(tmp_path, monkeypatch):
     assert "a, b" in error_of(data.load, None, (8, 9), classes=("a", "b"))
 
 
-@pytest.mark.skipif(not ham10000.is_layout(DEV), reason=f"HAM10000 is not at {DEV}")
+@pytest.mark.skipif(not ham10000.is_layout(PHOTOGRAPHS), reason=f"HAM10000 is not at {PHOTOGRAPHS}")
 def test_the_real_data_set():
-    dataset = data.load(DEV, (8, 10))  # decoding is all the time this takes
+    dataset = data.load(PHOTOGRAPHS, (8, 10))  # decoding is all the time this takes
     assert len(dataset) == 8012
     assert dataset.classes == SEVEN
     counts = dataset.counts()
