@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from minicnn.data import cache, folder, ham10000, synthetic
+from minicnn.data import cache, folder, ham10000
 from minicnn.data.dataset import Dataset, Index
 from minicnn.errors import UserError
 
@@ -51,6 +51,9 @@ def load(
 
 
 def _generated(size: tuple[int, int], seed: int, classes: tuple[str, ...] | None) -> Dataset:
+    # here, not above: `python -m minicnn.data.synthetic` must not find itself imported already
+    from minicnn.data import synthetic
+
     dataset = synthetic.generate(size=size, seed=seed)
     if classes is not None and classes != dataset.classes:
         raise UserError(

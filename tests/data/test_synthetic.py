@@ -135,8 +135,8 @@ def test_command(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--size", "64"], "HEIGHTxWIDTH"),
-        (["--size", "0x9"], "at least 1x1"),
+        (["--size", "64"], "height x width"),
+        (["--size", "0x9"], "height x width"),
         (["--count", "0"], "count 0"),
         (["--seed", "-1"], "seed -1"),
     ],
