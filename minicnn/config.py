@@ -12,7 +12,7 @@ from typing import Any
 from minicnn.data.augment import Augment
 from minicnn.data.balance import FORMULAS
 from minicnn.data.dataset import parse_size
-from minicnn.errors import UserError
+from minicnn.errors import Parser, UserError
 
 
 @dataclass(frozen=True)
@@ -118,9 +118,9 @@ GENERATED, GENERATED_DEEP, GENERATED_EPOCHS = (64, 64), (256, 256), 25
 PHOTOS, PHOTOS_DEEP, PHOTOS_EPOCHS = (225, 300), (450, 600), 30
 
 
-def parser(names: tuple[str, ...]) -> argparse.ArgumentParser:
+def parser(names: tuple[str, ...]) -> Parser:
     """The command line of ``minicnn.train``; a flag that is not given is None."""
-    p = argparse.ArgumentParser(
+    p = Parser(
         prog="python -m minicnn.train",
         description="Train a network. Without --data, on a generated set of seven lesion classes.",
         argument_default=argparse.SUPPRESS,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import functools
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 
 class UserError(Exception):
@@ -13,6 +15,13 @@ class UserError(Exception):
 
     Library code raises it; a command prints it as one line on stderr and exits with status 2.
     """
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaints are a UserError, one line, instead of the usage text."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UserError(f"{message} ({self.prog} --help lists what there is)")
 
 
 def command(main: Callable[..., int]) -> Callable[..., int]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 from collections.abc import Sequence
@@ -13,7 +12,7 @@ import numpy as np
 from minicnn import data, preparation, report, trained
 from minicnn.data.dataset import Dataset
 from minicnn.data.loader import plain_batches, prefetch
-from minicnn.errors import UserError, command
+from minicnn.errors import Parser, UserError, command
 from minicnn.evaluation import collect
 from minicnn.trained import Trained
 
@@ -32,16 +31,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         described = {"run": str(network.path), "classes": network.classes, "set": which}
         print(json.dumps(described | figures | {"confusion_png": str(picture)}))
     else:
-        print(f"network            {network.model}, {network.path}")
-        print(f"set                {which}")
+        print(f"network           {network.model}, {network.path}")
+        print(f"set               {which}")
         print(report.class_table(figures, network.classes))
         print(f"\nconfusion matrix: {picture}")
     report.draw_confusion(picture, figures, network.classes, f"{network.model}: {which}")
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
+def _parser() -> Parser:
+    p = Parser(
         prog="python -m minicnn.evaluate", description="Test a trained network on a data set."
     )
     p.add_argument("run", metavar="RUN", help="a run folder (its last.npz), or an .npz file")

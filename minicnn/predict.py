@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 
 from minicnn import trained
 from minicnn.data.images import BadImage, load
-from minicnn.errors import UserError, command
+from minicnn.errors import Parser, UserError, command
 from minicnn.trained import Trained
 
 TOP = 3
@@ -20,7 +19,7 @@ TOP = 3
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    p = argparse.ArgumentParser(
+    p = Parser(
         prog="python -m minicnn.predict", description="The three likeliest classes of each image."
     )
     p.add_argument("run", metavar="RUN", help="a run folder (its last.npz), or an .npz file")

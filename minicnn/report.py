@@ -57,14 +57,14 @@ def class_table(figures: dict[str, Any], classes: Sequence[str]) -> str:
     counts = np.sum(figures["confusion"], axis=1)
     width = max(len("class"), *(len(name) for name in classes))
     lines = [
-        f"images             {figures['images']}",
-        f"top-1              {figures['top1']:.3f}",
-        f"top-2              {figures['top2']:.3f}",
-        f"top-3              {figures['top3']:.3f}",
-        f"loss               {figures['loss']:.3f}",
-        f"majority baseline  {figures['majority_baseline']:.3f}"
+        f"images            {figures['images']}",
+        f"top-1             {figures['top1']:.3f}",
+        f"top-2             {figures['top2']:.3f}",
+        f"top-3             {figures['top3']:.3f}",
+        f"loss              {figures['loss']:.3f}",
+        f"majority baseline {figures['majority_baseline']:.3f}"
         f"  (top-1 of always answering {classes[int(np.argmax(counts))]})",
-        f"balanced accuracy  {figures['balanced_accuracy']:.3f}"
+        f"balanced accuracy {figures['balanced_accuracy']:.3f}"
         f"  (guessing earns {1 / int((counts > 0).sum()):.3f})",
         "",
         f"{'class':{width}}  images  recall  precision",

@@ -86,7 +86,7 @@ class Trainer:
             *(config.seed, number, done),
         )
         started = saved = time.monotonic()
-        seen = 0
+        seen, total = 0, 0.0
         with self._bar(number, done) as bar:
             for x, labels in prefetch(batches):
                 self.net.seed_dropout(config.seed, self.optimizer.steps)
@@ -98,9 +98,9 @@ class Trainer:
                 self.optimizer.step(self.net.named_params())
                 self.outputs.add(logits, labels)
 
-                seen += len(labels)
+                seen, total = seen + len(labels), total + value * len(labels)
                 bar.update(len(labels))
-                bar.set_postfix(loss=f"{value:.3f}", refresh=False)
+                bar.set_postfix(loss=f"{total / seen:.3f}", refresh=False)
                 if self.stop_asked or self.optimizer.steps >= self.last_step:
                     break
                 between = self.optimizer.steps % self.steps_per_epoch

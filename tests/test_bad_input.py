@@ -147,6 +147,14 @@ def test_unknown_and_missing_network(refused):
     refused(main([]), "squeezenet")
 
 
+def test_words_of_the_command_line_that_make_no_sense(refused):
+    refused(main(["squeezenet", "--sise", "3"]), "--sise")
+    refused(main(["squeezenet", "--epochs", "many"]), "--epochs", "many")
+    refused(main(["squeezenet", "--optimizer", "lbfgs"]), "lbfgs", "sgd")
+    refused(evaluate([]), "RUN")
+    refused(predict(["run"]), "IMAGE")
+
+
 def test_a_deep_network_on_small_images(original, tmp_path, refused):
     code = main(["deepsqueeze", "--data", str(original), "--size", "64x64"])
     refused(code, "deepsqueeze", "255")

@@ -45,7 +45,7 @@ def test_evaluate_prints_a_table_and_draws_the_confusion_matrix(run, capsys):
     assert evaluate([str(run)]) == 0
     out = capsys.readouterr().out
     balanced = last_row(run)["test"]["balanced_accuracy"]
-    assert f"balanced accuracy  {balanced:.3f}" in out
+    assert f"balanced accuracy {balanced:.3f}" in out
     assert "majority baseline" in out
     for name in CLASSES:
         assert any(line.startswith(name) for line in out.splitlines())

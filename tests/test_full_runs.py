@@ -32,7 +32,7 @@ def test_photographs_train_evaluate_and_predict(tmp_path, capsys):
     tested = last_row(tmp_path / "run")["test"]
     assert tested["balanced_accuracy"] > 0.2  # guessing, and the nv trap, earn 0.143
     assert evaluate([run]) == 0
-    assert f"balanced accuracy  {tested['balanced_accuracy']:.3f}" in capsys.readouterr().out
+    assert f"balanced accuracy {tested['balanced_accuracy']:.3f}" in capsys.readouterr().out
     photograph = next((PHOTOGRAPHS / "HAM10000_images_part_1").glob("*.jpg"))
     assert predict([run, str(photograph)]) == 0
     assert photograph.name in capsys.readouterr().out

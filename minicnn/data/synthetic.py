@@ -8,7 +8,6 @@ writes it to a folder in HAM10000's own layout. What tells its seven classes apa
 
 from __future__ import annotations
 
-import argparse
 import csv
 import os
 import secrets
@@ -23,7 +22,7 @@ from PIL import Image
 from minicnn.data.dataset import Dataset, parse_size
 from minicnn.data.ham10000 import CLASSES, METADATA
 from minicnn.data.lesions import picture
-from minicnn.errors import UserError, command
+from minicnn.errors import Parser, UserError, command
 
 DEFAULT_COUNT = 4000
 DEFAULT_SIZE = (64, 64)
@@ -153,7 +152,7 @@ def _write(root: Path, dataset: Dataset) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Generate a set and write it to a folder."""
     height, width = DEFAULT_SIZE
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m minicnn.data.synthetic",
         description="Write a generated lesion set in HAM10000's layout.",
     )
