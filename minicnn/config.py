@@ -159,7 +159,7 @@ def resolve(given: Mapping[str, Any]) -> Config:
     values |= {"data": None} | dict(given)
     values.pop("out", None)
     if values["data"] is not None:
-        values["data"] = str(Path(values["data"]).resolve())
+        values["data"] = str(Path(values["data"]).expanduser().resolve())
     if "size" in values:
         values["height"], values["width"] = parse_size(values.pop("size"))
     values = _defaults(values["model"], values["data"]) | RECIPES[values["recipe"]] | values

@@ -22,8 +22,8 @@ class RunFolder:
         self.curves = path / "curves.png"
         self.confusion = path / "confusion.png"
 
-    def create(self) -> None:
-        """Make the folder; UserError where one with something in it stands already."""
+    def check_free(self) -> None:
+        """UserError where something stands already: told before the long work, not after it."""
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"--out {self.path} is a file: name a new folder")
         if self.path.is_dir() and any(self.path.iterdir()):
@@ -31,6 +31,9 @@ class RunFolder:
                 f"--out {self.path} is not empty: name a new folder, "
                 f"or go on with --resume {self.path}"
             )
+
+    def create(self) -> None:
+        """Make the folder; UserError where that fails."""
         try:
             self.path.mkdir(parents=True, exist_ok=True)
         except OSError as error:

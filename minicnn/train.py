@@ -50,7 +50,9 @@ def _fresh(given: dict[str, Any]) -> tuple[Config, RunFolder, None]:
     config = resolve(given)
     name = f"{config.model}-{date.today():%Y-%m-%d}-{config.seed}"
     path = Path(given["out"]) if "out" in given else _unused(Path("runs") / name)
-    return config, RunFolder(path), None
+    folder = RunFolder(path)
+    folder.check_free()
+    return config, folder, None
 
 
 def _unused(path: Path) -> Path:
@@ -124,6 +126,11 @@ def _describe(trainer: Trainer) -> None:
         f"{1 / len(dataset.classes):.3f}"
     )
     print(f"run       {trainer.folder.path}")
+    if config.steps and config.steps > trainer.last_step:
+        print(
+            f"note      {config.epochs} epochs hold {trainer.last_step} steps and end the run "
+            f"before --steps {config.steps} does"
+        )
 
 
 def _departures(config: Config) -> str:

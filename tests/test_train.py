@@ -214,6 +214,25 @@ def test_thesis_recipe_is_the_thesis_protocol(data, tmp_path):
     assert np.allclose(config["class_weight_values"], weights, atol=1e-5)
 
 
+def test_oversampling_and_prior_bias(data, tmp_path):
+    run = tmp_path / "run"
+    flags = ["--steps", "1", "--lr", "1e-9", "--oversample", "--prior-bias"]
+    assert train(data, run, *flags) == 0
+    config = json.loads((run / "config.json").read_text())
+    assert len(set(config["train_images"])) == 1  # as many of each class
+    assert len(set(config["test_images"])) > 1
+    assert train(data, tmp_path / "plain", *flags[:-2], "--prior-bias") == 0
+    counts = np.array(json.loads((tmp_path / "plain" / "config.json").read_text())["train_images"])
+    bias = checkpoint.load(tmp_path / "plain" / "last.npz").params["conv10/b"]
+    assert np.allclose(bias - bias.min(), np.log(counts / counts.min()), atol=1e-5)
+
+
+def test_steps_beyond_the_epochs_are_pointed_out(data, tmp_path, capsys):
+    assert train(data, tmp_path / "run", "--epochs", "1", "--steps", "99") == 0
+    assert "1 epochs hold 6 steps" in capsys.readouterr().out
+    assert checkpoint.load(tmp_path / "run" / "last.npz").meta["step"] == 6
+
+
 def test_overfits_sixteen_images():
     import models
     from minicnn.data import synthetic
@@ -233,6 +252,14 @@ def test_overfits_sixteen_images():
         net.backward(dlogits)
         optimizer.step(net.named_params())
     assert (net.predict(x).argmax(axis=1) == labels).all()
+
+
+def test_the_loader_thread_keeps_out_of_parallel_kernels(data, tmp_path):
+    """Numba's workqueue layer, macOS's default, aborts when two threads enter them at once."""
+    environment = dict(os.environ, NUMBA_THREADING_LAYER="workqueue")
+    command = command_line(data, tmp_path / "run")
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_runs_from_another_folder(data, tmp_path):
