@@ -1,10 +1,10 @@
-"""What the head's initialization does: the loss before training, and the classes shut off by a ReLU.
+"""What the head's initialization does: the loss before training, and classes that a ReLU shuts off.
 
     python benchmarks/first_loss.py [--seeds 0 1 2 3]
 
 Prints, for each squeezenet and seed, the unweighted cross-entropy on 32 generated images (guessing
-is ln 7 = 1.946) and how many of the 7 logits are below 0.01 on average: first with He's scale and zero
-biases at the head as everywhere else, then as ``models.build`` starts it.
+is ln 7 = 1.946) and how many of the 7 logits are below 0.01 on average: first with He's scale and
+zero biases at the head as everywhere else, then as ``models.build`` starts it.
 """
 
 from __future__ import annotations
