@@ -20,8 +20,11 @@ from minicnn.kernels import fast_conv, fast_dense, fast_pool, reference
 NAMES = ("reference", "fast")
 
 # OpenMP's threads spin between two kernels unless told otherwise. The loader's thread wants those
-# cycles, and so do other programs: on a busy machine spinning cost a factor of four.
-os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# cycles, and so do other programs: on a busy machine endless spinning cost a factor of three.
+# A short spin (some ten microseconds, GNU's libgomp only) covers the gap to the next kernel.
+if "OMP_WAIT_POLICY" not in os.environ:
+    os.environ["OMP_WAIT_POLICY"] = "passive"
+    os.environ.setdefault("GOMP_SPINCOUNT", "5000")
 
 # The intrinsics of the fast kernels need the compiler.
 _current = "reference" if config.DISABLE_JIT else "fast"
