@@ -69,6 +69,10 @@ def _resumed(given: dict[str, Any]) -> tuple[Config, RunFolder, Checkpoint]:
     if not path.is_dir():
         raise UserError(f"--resume {path}: wanted a run folder")
     start = checkpoint.load(find_checkpoint(path))
+    if missing := {"config", "data_fingerprint", "step", "epoch", "best"} - set(start.meta):
+        raise UserError(
+            f"{path} does not say its {min(missing)}: wanted a run folder of minicnn.train"
+        )
     config = Config.from_json(start.meta["config"])
     if given.get("model", config.model) != config.model:
         raise UserError(f"the run at {path} trains {config.model}, not {given['model']}")

@@ -230,6 +230,12 @@ def test_runs_that_are_none(tmp_path, refused, command, kind):
     refused(command([str(path)]), "last.npz")
 
 
+def test_resuming_a_checkpoint_that_no_run_wrote(tmp_path, capsys):
+    checkpoint.save(tmp_path / "last.npz", checkpoint.Checkpoint({"w": np.zeros(3)}))
+    assert main(["--resume", str(tmp_path)]) == 2
+    assert "does not say its best: wanted a run folder" in capsys.readouterr().err
+
+
 def test_evaluating_unknown_classes(original, tmp_path, capsys):
     assert train(original, tmp_path / "done", "--steps", "1") == 0
     (tmp_path / "pets" / "cat").mkdir(parents=True)
