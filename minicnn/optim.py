@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
+from minicnn import kernels
 from minicnn.layers import Param
 
 Schedule = Callable[[int], float]
@@ -70,16 +71,19 @@ class Optimizer:
             for slot in self.slots:
                 if path not in self.state[slot]:
                     self.state[slot][path] = np.zeros_like(param.value)
-            if self.weight_decay and param.decay:
-                param.value *= param.value.dtype.type(1 - lr * self.weight_decay)
-            param.value += self.change(path, param.grad, lr)
+            decay = 1 - lr * self.weight_decay if param.decay else 1.0
+            self.update(path, param.value.reshape(-1), param.grad.reshape(-1), lr, decay)
             if param.mask is not None:
                 param.value *= param.mask
         self.steps += 1
 
-    def change(self, path: str, grad: np.ndarray, lr: float) -> np.ndarray:
-        """What to add to the parameter at ``path``; updates its state arrays in place."""
+    def update(self, path: str, w: np.ndarray, grad: np.ndarray, lr: float, decay: float) -> None:
+        """Change the parameter w at ``path``, flat, times ``decay`` first; its state too."""
         raise NotImplementedError
+
+    def flat(self, slot: str, path: str) -> np.ndarray:
+        """A state array of the parameter at ``path``, flat."""
+        return self.state[slot][path].reshape(-1)
 
 
 class SGD(Optimizer):
@@ -97,13 +101,9 @@ class SGD(Optimizer):
         super().__init__(lr, weight_decay)
         self.momentum, self.nesterov = momentum, nesterov
 
-    def change(self, path: str, grad: np.ndarray, lr: float) -> np.ndarray:
-        v, dtype = self.state["momentum"][path], grad.dtype.type
-        v *= dtype(self.momentum)
-        v -= dtype(lr) * grad
-        if self.nesterov:
-            return dtype(self.momentum) * v - dtype(lr) * grad
-        return v
+    def update(self, path: str, w: np.ndarray, grad: np.ndarray, lr: float, decay: float) -> None:
+        v = self.flat("momentum", path)
+        kernels.sgd_update(w, v, grad, lr, self.momentum, self.nesterov, decay)
 
 
 class Adam(Optimizer):
@@ -122,11 +122,8 @@ class Adam(Optimizer):
         super().__init__(lr, weight_decay)
         self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
 
-    def change(self, path: str, grad: np.ndarray, lr: float) -> np.ndarray:
-        m, v = self.state["momentum"][path], self.state["second_moment"][path]
-        dtype = grad.dtype.type
+    def update(self, path: str, w: np.ndarray, grad: np.ndarray, lr: float, decay: float) -> None:
+        m, v = self.flat("momentum", path), self.flat("second_moment", path)
         t = self.steps + 1
         rate = lr * math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
-        m += (grad - m) * dtype(1 - self.beta_1)
-        v += (grad * grad - v) * dtype(1 - self.beta_2)
-        return -dtype(rate) * m / (np.sqrt(v) + dtype(self.epsilon))
+        kernels.adam_update(w, m, v, grad, rate, self.beta_1, self.beta_2, self.epsilon, decay)

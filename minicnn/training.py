@@ -90,11 +90,9 @@ class Trainer:
         with self._bar(number, done) as bar:
             for x, labels in prefetch(batches):
                 self.net.seed_dropout(config.seed, self.optimizer.steps)
-                logits = self.net.forward(x, train=True)
-                value, dlogits = self.loss(logits, labels)
+                value, logits = self.net.gradients(x, labels, self.loss)
                 if not math.isfinite(value):
                     raise self._diverged("loss")
-                self.net.backward(dlogits)
                 self.optimizer.step(self.net.named_params())
                 self.outputs.add(logits, labels)
 

@@ -1,7 +1,7 @@
 """Random flips, rotation, shear and zoom as Keras's ImageDataGenerator defines them, in one warp.
 
 All of them are affine about the image's centre, so one matrix per image holds them and every output
-pixel is sampled once. The same pass turns bytes into normalized floats.
+pixel is sampled once. The same pass (``warp``) turns bytes into normalized floats.
 
 Keras 3 reads its matrices as (column, row) and mixes up the two halves of the centre on the way, so
 that it turns images that are not square about a point off their centre. Here the centre is meant.
@@ -12,7 +12,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
+
+from minicnn.data.warp import warp
 
 
 @dataclass(frozen=True)
@@ -97,34 +98,3 @@ class Normalization:
         """(factor, offset), each (3,) float32: the float is byte * factor + offset."""
         factor = np.full(3, 1 / (255 * self.std))
         return factor.astype(np.float32), (-np.array(self.mean) / self.std).astype(np.float32)
-
-
-# Serial and without the GIL: the loader's thread calls it while parallel kernels train (two threads
-# that enter parallel kernels at once crash Numba's workqueue layer).
-@njit(cache=True, nogil=True)
-def warp(  # type: ignore[no-untyped-def]  # compiled: Numba reads no hints
-    images, positions, matrices, factor, offset, x
-):
-    """x[i] = image positions[i], warped, as byte * factor + offset.
-
-    images (M, H, W, 3) uint8, positions (N,), matrices (N, 2, 2) float64 as of ``Augment.draw``,
-    factor and offset (3,) float32, x (N, H, W, 3) float32. Sampling is bilinear; beyond the border
-    the nearest pixel repeats (Keras's fill_mode "nearest").
-    """
-    N, H, W, _ = x.shape
-    middle_h, middle_w = (H - 1) / 2, (W - 1) / 2
-    for n in range(N):
-        image = images[positions[n]]
-        m = matrices[n]
-        for i in range(H):
-            for j in range(W):
-                h = m[0, 0] * (i - middle_h) + m[0, 1] * (j - middle_w) + middle_h
-                v = m[1, 0] * (i - middle_h) + m[1, 1] * (j - middle_w) + middle_w
-                h, v = min(max(h, 0.0), H - 1.0), min(max(v, 0.0), W - 1.0)
-                top, left = int(h), int(v)
-                bottom, right = min(top + 1, H - 1), min(left + 1, W - 1)
-                down, across = np.float32(h - top), np.float32(v - left)
-                for c in range(3):
-                    upper = image[top, left, c] * (1 - across) + image[top, right, c] * across
-                    lower = image[bottom, left, c] * (1 - across) + image[bottom, right, c] * across
-                    x[n, i, j, c] = (upper * (1 - down) + lower * down) * factor[c] + offset[c]

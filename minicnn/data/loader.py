@@ -8,8 +8,10 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from minicnn.data.augment import NO_CHANGE, Augment, Normalization, warp
+from minicnn.data.augment import NO_CHANGE, Augment, Normalization
 from minicnn.data.dataset import Dataset
+from minicnn.data.warp import warp
+from minicnn.kernels.memory import empty
 
 Batch = tuple[np.ndarray, np.ndarray]  # x (N, H, W, 3) float32, labels (N,) int64
 
@@ -51,7 +53,7 @@ def plain_batches(
 def _prepare(
     dataset: Dataset, chosen: np.ndarray, matrices: np.ndarray, normalization: Normalization
 ) -> Batch:
-    x = np.empty((len(chosen), *dataset.size, 3), np.float32)
+    x = empty((len(chosen), *dataset.size, 3))
     warp(dataset.images, chosen, matrices, *normalization.terms(), x)
     return x, dataset.labels[chosen]
 

@@ -15,7 +15,16 @@ from typing import Any
 import numpy as np
 from numba import config
 
-from minicnn.kernels import fast_conv, fast_dense, fast_pool, reference
+from minicnn.kernels import (
+    fast_conv,
+    fast_conv_weights,
+    fast_dense,
+    fast_optim,
+    fast_pool,
+    fast_stem,
+    reference,
+)
+from minicnn.kernels.panels import constant_weights as constant_weights
 
 NAMES = ("reference", "fast")
 
@@ -77,7 +86,10 @@ def _twin(name: str, fast: Callable[..., None]) -> Callable[..., None]:
 
 conv2d_forward = _twin("conv2d_forward", fast_conv.conv2d_forward)
 conv2d_backward_input = _twin("conv2d_backward_input", fast_conv.conv2d_backward_input)
-conv2d_backward_weights = _twin("conv2d_backward_weights", fast_conv.conv2d_backward_weights)
+conv2d_backward_weights = _twin(
+    "conv2d_backward_weights", fast_conv_weights.conv2d_backward_weights
+)
+expands_backward_input = _twin("expands_backward_input", fast_conv.expands_backward_input)
 maxpool_forward = _twin("maxpool_forward", fast_pool.maxpool_forward)
 maxpool_backward = _twin("maxpool_backward", fast_pool.maxpool_backward)
 avgpool_forward = _twin("avgpool_forward", fast_pool.avgpool_forward)
@@ -88,3 +100,10 @@ dense_backward_weights = _twin("dense_backward_weights", fast_dense.dense_backwa
 relu_backward = _twin("relu_backward", fast_dense.relu_backward)
 softmax_forward = _twin("softmax_forward", fast_dense.softmax_forward)
 softmax_backward = _twin("softmax_backward", fast_dense.softmax_backward)
+dropout = _twin("dropout", fast_dense.dropout)
+sgd_update = _twin("sgd_update", fast_optim.sgd_update)
+adam_update = _twin("adam_update", fast_optim.adam_update)
+conv_pool_forward = _twin("conv_pool_forward", fast_stem.conv_pool_forward)
+conv_pool_backward_weights = _twin(
+    "conv_pool_backward_weights", fast_stem.conv_pool_backward_weights
+)

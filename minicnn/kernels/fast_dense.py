@@ -30,7 +30,7 @@ def dense_forward(x, w, b, relu, y):
 
 
 @njit(parallel=True, cache=True, nogil=True, fastmath=_VECTORIZE)
-def dense_backward_input(dy, w, dx):
+def dense_backward_input(dy, w, mask, dx):
     """As :func:`minicnn.kernels.reference.dense_backward_input`, float32."""
     N, IN = dx.shape
     for part in prange((IN + COLUMNS - 1) // COLUMNS):
@@ -41,16 +41,21 @@ def dense_backward_input(dy, w, dx):
                 gradient = dy[n, o]
                 for k in range(left, right):
                     dx[n, k] += gradient * w[o, k]
+        if mask.size > 0:
+            for n in range(N):
+                for k in range(left, right):
+                    dx[n, k] = dx[n, k] if mask[n, k] > 0.0 else np.float32(0.0)
 
 
 @njit(parallel=True, cache=True, nogil=True, fastmath=_VECTORIZE)
-def dense_backward_weights(x, dy, dw, db):
+def dense_backward_weights(x, dy, adding, dw, db):
     """As :func:`minicnn.kernels.reference.dense_backward_weights`, float32."""
     N, IN = x.shape
     for o in prange(dw.shape[0]):
         row = dw[o]
-        row[:] = 0.0
-        db[o] = 0.0
+        if not adding:
+            row[:] = 0.0
+            db[o] = 0.0
         for n in range(N):
             gradient = dy[n, o]
             db[o] += gradient
@@ -64,6 +69,20 @@ def relu_backward(dy, y, dx):
     flat_dy, flat_y, flat_dx = dy.reshape(-1), y.reshape(-1), dx.reshape(-1)
     for i in prange(flat_dx.size):
         flat_dx[i] = flat_dy[i] if flat_y[i] > 0.0 else np.float32(0.0)
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def dropout(x, rate, key, first, y):
+    """As :func:`minicnn.kernels.reference.dropout`, float32."""
+    flat_x, flat_y = x.reshape(-1), y.reshape(-1)
+    bar = np.uint64(rate * 2.0**32)
+    scale = np.float32(1.0 / (1.0 - rate))
+    for i in prange(flat_x.size):
+        z = key + (np.uint64(first) + np.uint64(i) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z = z ^ (z >> np.uint64(31))
+        flat_y[i] = flat_x[i] * scale if z >> np.uint64(32) >= bar else np.float32(0.0)
 
 
 @njit(parallel=True, cache=True, nogil=True)

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 from numba import njit
 
 
@@ -51,13 +52,14 @@ def conv2d_forward(x, w, b, stride, pad, relu, y, channel):
 
 
 @njit(cache=True)
-def conv2d_backward_input(dy, channel, w, stride, pad, dx, add):
-    """dx = the gradient that reaches x; added to what dx holds if ``add``.
+def conv2d_backward_input(dy, w, stride, pad, mask, dx):
+    """dx = the gradient that reaches x, where ``mask`` is positive; 0 elsewhere.
 
-    dy (N, OH, OW, at least channel + OC), w (OC, KH, KW, C), dx (N, H, W, C).
+    dy (N, OH, OW, OC), w (OC, KH, KW, C), dx (N, H, W, C). mask is like dx: x itself where x comes
+    out of a ReLU, whose gradient is then included. An empty mask (no elements) keeps all of dx.
     """
-    N, OH, OW, _ = dy.shape
-    OC, KH, KW, C = w.shape
+    N, OH, OW, OC = dy.shape
+    _, KH, KW, C = w.shape
     _, H, W, _ = dx.shape
     for n in range(N):
         for h in range(H):
@@ -74,20 +76,51 @@ def conv2d_backward_input(dy, channel, w, stride, pad, dx, add):
                             if skipped != 0 or j < 0 or j >= OW:
                                 continue
                             for o in range(OC):
-                                total += dy[n, i, j, channel + o] * w[o, kh, kw, c]
-                    if add:
-                        total += dx[n, h, v, c]
+                                total += dy[n, i, j, o] * w[o, kh, kw, c]
+                    if mask.size > 0 and not mask[n, h, v, c] > 0.0:
+                        total = 0.0
                     dx[n, h, v, c] = total
 
 
 @njit(cache=True)
-def conv2d_backward_weights(x, dy, channel, stride, pad, dw, db):
-    """dw (OC, KH, KW, C) and db (OC,): gradients summed over images and pixels."""
+def expands_backward_input(dy, w1, w3, mask, dx):
+    """dx of a fire module's two expands: 1x1 and KHxKW 'same' convolutions of one input.
+
+    dy (N, H, W, 2 * OC) holds the gradient of the 1x1's output, then that of the other's.
+    w1 (OC, 1, 1, C), w3 (OC, KH, KW, C) with KH and KW odd; mask and dx (N, H, W, C) as in
+    conv2d_backward_input.
+    """
+    N, H, W, _ = dy.shape
+    OC, KH, KW, C = w3.shape
+    for n in range(N):
+        for h in range(H):
+            for v in range(W):
+                for c in range(C):
+                    total = 0.0
+                    for o in range(OC):
+                        total += dy[n, h, v, o] * w1[o, 0, 0, c]
+                    for kh in range(KH):
+                        for kw in range(KW):
+                            i, j = h + KH // 2 - kh, v + KW // 2 - kw
+                            if 0 <= i < H and 0 <= j < W:
+                                for o in range(OC):
+                                    total += dy[n, i, j, OC + o] * w3[o, kh, kw, c]
+                    if mask.size > 0 and not mask[n, h, v, c] > 0.0:
+                        total = 0.0
+                    dx[n, h, v, c] = total
+
+
+@njit(cache=True)
+def conv2d_backward_weights(x, dy, channel, stride, pad, adding, dw, db):
+    """dw (OC, KH, KW, C) and db (OC,): gradients summed over images and pixels.
+
+    They are added to what dw and db hold if ``adding``, else written.
+    """
     N, H, W, C = x.shape
     _, OH, OW, _ = dy.shape
     OC, KH, KW, _ = dw.shape
     for o in range(OC):
-        total = 0.0
+        total = float(db[o]) if adding else 0.0
         for n in range(N):
             for i in range(OH):
                 for j in range(OW):
@@ -96,7 +129,7 @@ def conv2d_backward_weights(x, dy, channel, stride, pad, dw, db):
         for kh in range(KH):
             for kw in range(KW):
                 for c in range(C):
-                    total = 0.0
+                    total = float(dw[o, kh, kw, c]) if adding else 0.0
                     for n in range(N):
                         for i in range(OH):
                             h = i * stride[0] - pad[0] + kh
@@ -151,6 +184,30 @@ def maxpool_backward(dy, argmax, kernel, stride, pad, dx):
                     h = i * stride[0] - pad[0] + kh
                     v = j * stride[1] - pad[1] + kw
                     dx[n, h, v, c] += dy[n, i, j, c]
+
+
+@njit(cache=True)
+def conv_pool_forward(x, w, b, stride, pad, size, kernel, pool_stride, y, argmax):
+    """Convolution, ReLU and max-pooling without padding in one: y and argmax as of maxpool_forward.
+
+    ``size`` is (OH, OW) of the convolution; ``kernel`` and ``pool_stride`` are the pooling's.
+    """
+    conv = np.empty((x.shape[0], size[0], size[1], w.shape[0]), x.dtype)
+    conv2d_forward(x, w, b, stride, pad, True, conv, 0)
+    maxpool_forward(conv, kernel, pool_stride, (0, 0), y, argmax)
+
+
+@njit(cache=True)
+def conv_pool_backward_weights(
+    x, dy, argmax, stride, pad, size, kernel, pool_stride, adding, dw, db
+):
+    """dw and db from the gradient of what conv_pool_forward gave, past its ReLU.
+
+    That gradient is 0 where y is; arguments as of conv_pool_forward and conv2d_backward_weights.
+    """
+    dconv = np.empty((x.shape[0], size[0], size[1], dw.shape[0]), x.dtype)
+    maxpool_backward(dy, argmax, kernel, pool_stride, (0, 0), dconv)
+    conv2d_backward_weights(x, dconv, 0, stride, pad, adding, dw, db)
 
 
 @njit(cache=True)
@@ -210,26 +267,31 @@ def dense_forward(x, w, b, relu, y):
 
 
 @njit(cache=True)
-def dense_backward_input(dy, w, dx):
-    """dx (N, IN) = dy (N, OUT) times w (OUT, IN)."""
+def dense_backward_input(dy, w, mask, dx):
+    """dx (N, IN) = dy (N, OUT) times w (OUT, IN); mask as in conv2d_backward_input."""
     for n in range(dx.shape[0]):
         for k in range(dx.shape[1]):
             total = 0.0
             for o in range(dy.shape[1]):
                 total += dy[n, o] * w[o, k]
+            if mask.size > 0 and not mask[n, k] > 0.0:
+                total = 0.0
             dx[n, k] = total
 
 
 @njit(cache=True)
-def dense_backward_weights(x, dy, dw, db):
-    """dw (OUT, IN) = dy transposed times x; db (OUT,) = dy summed over the images."""
+def dense_backward_weights(x, dy, adding, dw, db):
+    """dw (OUT, IN) = dy transposed times x; db (OUT,) = dy summed over the images.
+
+    They are added to what dw and db hold if ``adding``, else written.
+    """
     for o in range(dw.shape[0]):
-        total = 0.0
+        total = float(db[o]) if adding else 0.0
         for n in range(dy.shape[0]):
             total += dy[n, o]
         db[o] = total
         for k in range(dw.shape[1]):
-            total = 0.0
+            total = float(dw[o, k]) if adding else 0.0
             for n in range(dy.shape[0]):
                 total += dy[n, o] * x[n, k]
             dw[o, k] = total
@@ -269,3 +331,46 @@ def softmax_backward(dy, y, dx):
             total += dy[n, c] * y[n, c]
         for c in range(y.shape[1]):
             dx[n, c] = y[n, c] * (dy[n, c] - total)
+
+
+@njit(cache=True)
+def dropout(x, rate, key, first, y):
+    """y = x / (1 - rate), or 0 with probability ``rate``; x and y of one shape.
+
+    Element i is the (first + i)-th of the stream that ``key`` (uint64) names, and stays or goes by
+    that stream's hash, so the same call gives the same answer again. SplitMix64's output function:
+    Steele, Lea and Flood, Fast splittable pseudorandom number generators, OOPSLA 2014.
+    """
+    flat_x, flat_y = x.reshape(-1), y.reshape(-1)
+    bar = np.uint64(rate * 2.0**32)
+    scale = 1.0 / (1.0 - rate)
+    for i in range(flat_x.size):
+        z = key + np.uint64(first + i + 1) * np.uint64(0x9E3779B97F4A7C15)
+        z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        z = z ^ (z >> np.uint64(31))
+        flat_y[i] = flat_x[i] * scale if z >> np.uint64(32) >= bar else 0.0
+
+
+@njit(cache=True)
+def sgd_update(w, v, grad, lr, momentum, nesterov, decay):
+    """w *= decay; v = momentum * v - lr * grad; then w += v (``nesterov``: a step ahead).
+
+    Nesterov adds momentum * v - lr * grad instead. Three flat arrays of one size.
+    """
+    for i in range(w.size):
+        change = lr * grad[i]
+        v[i] = momentum * v[i] - change
+        w[i] = w[i] * decay + (momentum * v[i] - change if nesterov else v[i])
+
+
+@njit(cache=True)
+def adam_update(w, m, v, grad, rate, beta_1, beta_2, epsilon, decay):
+    """m and v follow grad and its square; w = w * decay - rate * m / (sqrt(v) + epsilon).
+
+    Four flat arrays of one size; ``rate`` has the correction for the zeros m and v began with.
+    """
+    for i in range(w.size):
+        m[i] += (grad[i] - m[i]) * (1.0 - beta_1)
+        v[i] += (grad[i] * grad[i] - v[i]) * (1.0 - beta_2)
+        w[i] = w[i] * decay - rate * m[i] / (math.sqrt(v[i]) + epsilon)

@@ -25,6 +25,7 @@ class ReLU(_Elementwise):
     """max(x, 0), any shape; a NaN stays NaN."""
 
     op = "RELU"
+    ends_in_relu = True
 
     def forward(self, x: np.ndarray, train: bool = False) -> np.ndarray:
         x, _ = self.checked(x)
@@ -33,9 +34,10 @@ class ReLU(_Elementwise):
             self.cache = y
         return y
 
-    def backward(self, dy: np.ndarray) -> np.ndarray:
+    def backward(self, dy: np.ndarray, relu_done: bool = False) -> np.ndarray:
         y = self.take_cache()
-        return relu_gradient(self.checked_gradient(dy, y.shape), y)
+        dy = self.checked_gradient(dy, y.shape)
+        return dy if relu_done else relu_gradient(dy, y)
 
 
 class Sigmoid(_Elementwise):

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from minicnn.kernels.memory import empty
+
 Shape = tuple[int, ...]
 L = TypeVar("L", bound="Layer")
 
@@ -17,15 +19,23 @@ class Param:
     """An array that is learned.
 
     value  the weights, float32 (float64 after ``net.astype``)
-    grad   gradient of the loss, same shape; ``backward`` writes it, never adds to it
+    grad   gradient of the loss, same shape; ``backward`` writes it
     mask   None, or 0/1 of the same shape: what pruning keeps
     decay  whether weight decay applies (to weights yes, to biases no)
+    adding   True while ``Sequential.gradients`` sums over blocks: then ``backward`` adds to grad
     """
 
     value: np.ndarray
     decay: bool = True
     grad: np.ndarray | None = None
     mask: np.ndarray | None = None
+    adding: bool = False
+
+    def new_grad(self) -> np.ndarray:
+        """``grad`` as an array to fill: a fresh one, or while ``adding`` the one to add to."""
+        if self.grad is None or not self.adding:
+            self.grad = empty(self.value.shape, self.value.dtype)
+        return self.grad
 
 
 class Layer:
@@ -38,6 +48,12 @@ class Layer:
     # False on the first layer of a network saves the gradient of the pixels, which nothing learns
     # from; backward then returns an empty array. Set it True for a saliency map.
     input_gradient: bool = True
+    # What Sequential needs to know to have each ReLU's gradient taken by a kernel that writes it
+    # anyway: does y come out of a ReLU; does backward take ``x_is_relu``; or is a value of y
+    # positive just where the value of x that it comes from is, so that the next layer can do it?
+    ends_in_relu: bool = False
+    masks_dx: bool = False
+    keeps_signs: bool = False
 
     def __init__(self) -> None:
         self.params: dict[str, Param] = {}

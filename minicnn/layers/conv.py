@@ -18,6 +18,8 @@ class Conv2D(Window):
     Input (N, H, W, C), output (N, OH, OW, OC). ``padding`` is "valid" or TensorFlow's "same".
     """
 
+    masks_dx = True
+
     def __init__(
         self,
         in_channels: int,
@@ -33,6 +35,10 @@ class Conv2D(Window):
         w = he_normal(np.random.default_rng(rng), (out_channels, *self.kernel, in_channels))
         self.params["w"] = Param(w)
         self.params["b"] = Param(np.zeros(out_channels, np.float32), decay=False)
+
+    @property
+    def ends_in_relu(self) -> bool:  # type: ignore[override]
+        return self.relu
 
     def out_shape(self, shape: Shape) -> Shape:
         if len(shape) == 3 and shape[2] != self.in_channels:
@@ -53,28 +59,29 @@ class Conv2D(Window):
         pad = self.pad(x.shape[1:])
         kernels.conv2d_forward(x, w, b, self.stride, pad, self.relu, y, channel)
 
-    def backward(self, dy: np.ndarray) -> np.ndarray:
+    def backward(
+        self, dy: np.ndarray, relu_done: bool = False, x_is_relu: bool = False
+    ) -> np.ndarray:
+        """dx; ``relu_done``: dy is past this layer's ReLU; ``x_is_relu``: dx is to be past x's."""
         x, y = self.take_cache()
         dy = self.checked_gradient(dy, y.shape)
-        if self.relu:
+        if self.relu and not relu_done:
             dy = relu_gradient(dy, y)
-        dx = like(x, x.shape if self.input_gradient else (0,))
-        self.backward_into(dx, False, x, dy, 0)
+        self.backward_weights(x, dy, 0)
+        if not self.input_gradient:
+            return like(x, (0,))
+        dx, mask = like(x, x.shape), x if x_is_relu else no_mask(x)
+        pad = self.pad(x.shape[1:])
+        kernels.conv2d_backward_input(dy, self.params["w"].value, self.stride, pad, mask, dx)
         return dx
 
-    def backward_into(
-        self, dx: np.ndarray, add: bool, x: np.ndarray, dy: np.ndarray, channel: int
-    ) -> None:
-        """Gradients from the OC channels of dy from ``channel`` on, past the ReLU already.
-
-        Writes w's and b's; writes dx, or adds to it if ``add``, unless dx is empty.
-        """
+    def backward_weights(self, x: np.ndarray, dy: np.ndarray, channel: int) -> None:
+        """Gradients of w and b from the OC channels of dy from ``channel`` on, past the ReLU."""
         w, b = self.params["w"], self.params["b"]
-        w.grad, b.grad = np.empty_like(w.value), np.empty_like(b.value)
-        pad = self.pad(x.shape[1:])
-        kernels.conv2d_backward_weights(x, dy, channel, self.stride, pad, w.grad, b.grad)
-        if dx.size:
-            kernels.conv2d_backward_input(dy, channel, w.value, self.stride, pad, dx, add)
+        pad, adding = self.pad(x.shape[1:]), w.adding
+        kernels.conv2d_backward_weights(
+            x, dy, channel, self.stride, pad, adding, w.new_grad(), b.new_grad()
+        )
 
     def emit(self, graph: Any, tensor: int) -> int:
         return graph.add(
@@ -92,6 +99,11 @@ class Conv2D(Window):
 
 def relu_gradient(dy: np.ndarray, y: np.ndarray) -> np.ndarray:
     """dy where the ReLU's output y is positive, 0 elsewhere; a new array. Both contiguous."""
-    dx = np.empty_like(y)
+    dx = like(y, y.shape)
     kernels.relu_backward(dy, y, dx)
     return dx
+
+
+def no_mask(x: np.ndarray) -> np.ndarray:
+    """An array of x's dtype and dimensions that has no elements: kernels then mask nothing."""
+    return np.empty((0,) * x.ndim, x.dtype)

@@ -8,7 +8,7 @@ import numpy as np
 
 from minicnn import kernels
 from minicnn.layers.base import Layer, Param, Shape, he_normal
-from minicnn.layers.conv import relu_gradient
+from minicnn.layers.conv import no_mask, relu_gradient
 from minicnn.layers.window import like
 
 
@@ -17,6 +17,8 @@ class Dense(Layer):
 
     Parameters: w (OUT, IN), He-normal from ``rng``; b (OUT,), zeros.
     """
+
+    masks_dx = True
 
     def __init__(
         self,
@@ -31,6 +33,10 @@ class Dense(Layer):
         self.params["w"] = Param(w)
         self.params["b"] = Param(np.zeros(out_features, np.float32), decay=False)
 
+    @property
+    def ends_in_relu(self) -> bool:  # type: ignore[override]
+        return self.relu
+
     def out_shape(self, shape: Shape) -> Shape:
         if shape != (self.in_features,):
             raise self.error(f"wanted ({self.in_features},) features, got shape {shape}")
@@ -44,17 +50,21 @@ class Dense(Layer):
             self.cache = x, y
         return y
 
-    def backward(self, dy: np.ndarray) -> np.ndarray:
+    def backward(
+        self, dy: np.ndarray, relu_done: bool = False, x_is_relu: bool = False
+    ) -> np.ndarray:
+        """dx; ``relu_done`` and ``x_is_relu`` as for Conv2D."""
         x, y = self.take_cache()
         w, b = self.params["w"], self.params["b"]
         dy = self.checked_gradient(dy, y.shape)
-        if self.relu:
+        if self.relu and not relu_done:
             dy = relu_gradient(dy, y)
-        w.grad, b.grad = np.empty_like(w.value), np.empty_like(b.value)
-        kernels.dense_backward_weights(x, dy, w.grad, b.grad)
-        dx = like(x, x.shape if self.input_gradient else (0,))
-        if dx.size:
-            kernels.dense_backward_input(dy, w.value, dx)
+        adding = w.adding
+        kernels.dense_backward_weights(x, dy, adding, w.new_grad(), b.new_grad())
+        if not self.input_gradient:
+            return like(x, (0,))
+        dx, mask = like(x, x.shape), x if x_is_relu else no_mask(x)
+        kernels.dense_backward_input(dy, w.value, mask, dx)
         return dx
 
     def emit(self, graph: Any, tensor: int) -> int:
@@ -71,6 +81,8 @@ class Dense(Layer):
 
 class Flatten(Layer):
     """(N, H, W, C) to (N, H * W * C), row by row."""
+
+    keeps_signs = True
 
     def out_shape(self, shape: Shape) -> Shape:
         return (int(np.prod(shape)),)

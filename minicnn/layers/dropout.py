@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from minicnn import kernels
+from minicnn.kernels.memory import empty
 from minicnn.layers.base import Layer, Shape
 
 
@@ -13,18 +15,22 @@ class Dropout(Layer):
     """In training, sets each value to 0 with probability ``rate`` and scales the rest up.
 
     Kept values are divided by 1 - rate, so inference needs no change (Keras does the same).
-    The random stream is set by :meth:`Layer.seed_dropout`.
+    Which values go is decided by a hash of the key that :meth:`Layer.seed_dropout` sets and of the
+    value's number in the stream: backward asks again instead of keeping a mask.
     """
+
+    keeps_signs = True
 
     def __init__(self, rate: float) -> None:
         super().__init__()
         if not 0 <= rate < 1:
             raise ValueError(f"dropout rate is {rate!r}, wanted 0 <= rate < 1")
         self.rate = rate
-        self.rng = np.random.default_rng()
+        self.reseed([int(np.random.default_rng().integers(2**32))])
 
     def reseed(self, entropy: list[int]) -> None:
-        self.rng = np.random.default_rng(entropy)
+        self.key = np.random.SeedSequence(entropy).generate_state(1, np.uint64)[0]
+        self.drawn = 0  # values of the stream that earlier forwards took
 
     def out_shape(self, shape: Shape) -> Shape:
         return shape
@@ -33,13 +39,18 @@ class Dropout(Layer):
         x, _ = self.checked(x)
         if not train:
             return x
-        kept = self.rng.random(x.shape, dtype=np.float32) >= self.rate
-        self.cache = kept.astype(x.dtype) / x.dtype.type(1 - self.rate)
-        return x * self.cache
+        y = empty(x.shape, x.dtype)
+        kernels.dropout(x, self.rate, self.key, self.drawn, y)
+        self.cache = x.shape, self.drawn
+        self.drawn += x.size
+        return y
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        scale = self.take_cache()
-        return self.checked_gradient(dy, scale.shape) * scale
+        shape, first = self.take_cache()
+        dy = self.checked_gradient(dy, shape)
+        dx = empty(shape, dy.dtype)
+        kernels.dropout(dy, self.rate, self.key, first, dx)
+        return dx
 
     def emit(self, graph: Any, tensor: int) -> int:
         return tensor  # it does nothing after training

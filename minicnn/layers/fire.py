@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn import kernels
 from minicnn.layers.base import Layer, Shape
 from minicnn.layers.conv import Conv2D, relu_gradient
 from minicnn.layers.window import like
@@ -17,6 +18,9 @@ class Fire(Layer):
     The two expands are concatenated: (N, H, W, in_channels) to (N, H, W, 2 * expand); ReLU after
     each convolution. Both expands write into halves of one array, so concatenation costs nothing.
     """
+
+    ends_in_relu = True
+    masks_dx = True
 
     def __init__(
         self,
@@ -48,13 +52,20 @@ class Fire(Layer):
             self.cache = s, y
         return y
 
-    def backward(self, dy: np.ndarray) -> np.ndarray:
+    def backward(
+        self, dy: np.ndarray, relu_done: bool = False, x_is_relu: bool = False
+    ) -> np.ndarray:
+        """dx; ``relu_done`` and ``x_is_relu`` as for Conv2D."""
         s, y = self.take_cache()
-        dy = relu_gradient(self.checked_gradient(dy, y.shape), y)
-        ds = np.empty_like(s)
-        self.expand1.backward_into(ds, False, s, dy, 0)
-        self.expand3.backward_into(ds, True, s, dy, self.expand)
-        return self.squeeze.backward(ds)
+        dy = self.checked_gradient(dy, y.shape)
+        if not relu_done:
+            dy = relu_gradient(dy, y)
+        self.expand1.backward_weights(s, dy, 0)
+        self.expand3.backward_weights(s, dy, self.expand)
+        w1, w3 = (expand.params["w"].value for expand in (self.expand1, self.expand3))
+        ds = like(s, s.shape)
+        kernels.expands_backward_input(dy, w1, w3, s, ds)
+        return self.squeeze.backward(ds, relu_done=True, x_is_relu=x_is_relu)
 
     def emit(self, graph: Any, tensor: int) -> int:
         s = self.squeeze.emit(graph, tensor)

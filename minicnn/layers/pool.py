@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import kernels
+from minicnn.kernels.memory import empty
 from minicnn.layers.base import Layer, Shape
 from minicnn.layers.window import Window, like
 
@@ -43,12 +44,13 @@ class MaxPool2D(_Pool):
     """The largest value of each window; padding never wins. (N, H, W, C) to (N, OH, OW, C)."""
 
     op = "MAX_POOL_2D"
+    keeps_signs = True
 
     def forward(self, x: np.ndarray, train: bool = False) -> np.ndarray:
         x, shape = self.checked(x)
         y = like(x, shape)
         area = self.kernel[0] * self.kernel[1]
-        argmax = np.empty(shape, np.uint8 if area <= 256 else np.int32)
+        argmax = empty(shape, np.uint8 if area <= 256 else np.int32)
         pad = self.pad(x.shape[1:])
         kernels.maxpool_forward(x, self.kernel, self.stride, pad, y, argmax)
         if train:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from minicnn import kernels
 from minicnn.layers.base import Layer, Shape
+from minicnn.layers.conv_pool import ConvPool
+
+BLOCK_BYTES = 64 << 20  # activations of the images that go through the network together
 
 
 class Sequential(Layer):
@@ -28,6 +33,8 @@ class Sequential(Layer):
                 raise ValueError(f"two layers are called {name!r}: names must differ")
             self.layers[name] = layer
         self.set_path("")
+        self._stages = fused_pairs(list(self.layers.values()))
+        self._fused = fused_relus(self._stages)
 
     def children(self) -> tuple[tuple[str, Layer], ...]:
         return tuple(self.layers.items())
@@ -38,14 +45,64 @@ class Sequential(Layer):
         return shape
 
     def forward(self, x: np.ndarray, train: bool = False) -> np.ndarray:
-        for layer in self.layers.values():
+        for layer in self._stages:
             x = layer.forward(x, train)
         return x
 
     def backward(self, dy: np.ndarray) -> np.ndarray:
-        for layer in reversed(self.layers.values()):
-            dy = layer.backward(dy)
+        for layer, fused in zip(reversed(self._stages), reversed(self._fused), strict=True):
+            dy = layer.backward(dy, **fused)
         return dy
+
+    def gradients(
+        self,
+        x: np.ndarray,
+        labels: np.ndarray,
+        loss: Callable[[np.ndarray, np.ndarray], tuple[float, np.ndarray]],
+    ) -> tuple[float, np.ndarray]:
+        """(value, logits) of forward, loss and backward; every ``param.grad`` is written.
+
+        The same as the three calls one after the other, but a block of images at a time: what a
+        layer writes is still in the processor's caches when the next one reads it, and activations
+        of one block only are kept. ``loss`` is a mean over images, as those of ``minicnn.loss``.
+        """
+        N, step = len(x), self.images_per_block(x.shape[1:])
+        value, logits = 0.0, []
+        with kernels.constant_weights():
+            for start in range(0, N, step):
+                block = slice(start, min(start + step, N))
+                y = self.forward(x[block], train=True)
+                mean, dy = loss(y, labels[block])
+                share = len(y) / N
+                with self._adding(start > 0):
+                    self.backward(dy * dy.dtype.type(share))
+                value += mean * share
+                logits.append(y)
+        return value, np.concatenate(logits)
+
+    @contextmanager
+    def _adding(self, adding: bool) -> Iterator[None]:
+        params = self.named_params().values()
+        for param in params:
+            param.adding = adding
+        try:
+            yield
+        finally:
+            for param in params:
+                param.adding = False
+
+    def images_per_block(self, shape: Shape) -> int:
+        """How many images of shape (H, W, C) ``gradients`` takes at a time.
+
+        Their activations come to BLOCK_BYTES, or to several times the weights where those are more:
+        each block reads all weights and adds to all gradients, and that has to be worth it. The
+        number of threads has no say, so that it does not change the result.
+        """
+        values = 0
+        for layer in self._stages:
+            shape = layer.out_shape(shape)
+            values += math.prod(shape)
+        return max(1, max(BLOCK_BYTES, 16 * self.count_params()) // (4 * values))
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """Probabilities (N, classes) for x (N, H, W, C): the softmax of ``forward``."""
@@ -58,3 +115,31 @@ class Sequential(Layer):
         for layer in self.layers.values():
             tensor = layer.emit(graph, tensor)
         return tensor
+
+
+def fused_pairs(layers: list[Layer]) -> list[Layer]:
+    """The layers, with each convolution and the max-pooling after it as one."""
+    stages: list[Layer] = []
+    for layer in layers:
+        if stages and ConvPool.fits(stages[-1], layer):
+            layer = ConvPool(stages.pop(), layer)  # type: ignore[arg-type]
+        stages.append(layer)
+    return stages
+
+
+def fused_relus(layers: list[Layer]) -> list[dict[str, bool]]:
+    """Arguments of each layer's ``backward`` that let the layer after a ReLU take its gradient.
+
+    That layer writes dx anyway and has x, whose sign says where the ReLU let values through: this
+    saves a pass over memory. Between the two may stand layers that keep signs, such as max-pooling.
+    """
+    fused: list[dict[str, bool]] = [{} for _ in layers]
+    relu = None
+    for position, layer in enumerate(layers):
+        if relu is not None and layer.masks_dx:
+            fused[position]["x_is_relu"] = fused[relu]["relu_done"] = True
+        if layer.ends_in_relu:
+            relu = position
+        elif not layer.keeps_signs:
+            relu = None
+    return fused

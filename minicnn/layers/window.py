@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from minicnn.kernels.memory import empty
 from minicnn.layers.base import Layer, Shape, pair
 
 
@@ -55,4 +56,4 @@ class Window(Layer):
 
 def like(x: np.ndarray, shape: Shape) -> np.ndarray:
     """An unfilled array of another shape and x's dtype."""
-    return np.empty(shape, x.dtype)
+    return empty(shape, x.dtype)

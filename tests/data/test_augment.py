@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from minicnn.data.augment import NO_CHANGE, Augment, Normalization, compose, warp
+from minicnn.data.augment import NO_CHANGE, Augment, Normalization, compose
+from minicnn.data.warp import warp
 
 ONE, ZERO = np.ones(3, np.float32), np.zeros(3, np.float32)
 

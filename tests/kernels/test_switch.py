@@ -27,9 +27,12 @@ def run_all(N, side, C, OC):
     x, w, b = normal(N, side, side, C), normal(OC, 3, 3, C), normal(OC)
     y, dx = np.empty((N, side, side, OC), np.float32), np.empty_like(x)
     kernels.conv2d_forward(x, w, b, (1, 1), (1, 1), True, y, 0)
-    kernels.conv2d_backward_input(y, 0, w, (1, 1), (1, 1), dx, False)
+    kernels.conv2d_backward_input(y, w, (1, 1), (1, 1), x, dx)
     dw, db = np.empty_like(w), np.empty_like(b)
-    kernels.conv2d_backward_weights(x, y, 0, (1, 1), (1, 1), dw, db)
+    kernels.conv2d_backward_weights(x, y, 0, (1, 1), (1, 1), False, dw, db)
+    ds = np.empty_like(x)
+    both = np.concatenate([y, y], axis=3)
+    kernels.expands_backward_input(both, normal(OC, 1, 1, C), w, x, ds)
 
     window = (3, 3), (2, 2), (0, 0)
     out = (side - 3) // 2 + 1
@@ -43,12 +46,20 @@ def run_all(N, side, C, OC):
     flat, v = x.reshape(N, -1), normal(7, side * side * C)
     z, dflat, dv = np.empty((N, 7), np.float32), np.empty_like(flat), np.empty_like(v)
     kernels.dense_forward(flat, v, normal(7), False, z)
-    kernels.dense_backward_input(z, v, dflat)
-    kernels.dense_backward_weights(flat, z, dv, dc := np.empty(7, np.float32))
+    kernels.dense_backward_input(z, v, flat, dflat)
+    kernels.dense_backward_weights(flat, z, False, dv, dc := np.empty(7, np.float32))
     p, dz = np.empty_like(z), np.empty_like(z)
     kernels.softmax_forward(z, p)
     kernels.softmax_backward(z, p, dz)
-    return [y, dx, dw, db, most, argmax, mean, dmost, dmean, z, dflat, dv, dc, p, dz]
+    geometry = (1, 1), (1, 1), (side, side), (3, 3), (2, 2)
+    stem, places = np.empty((N, out, out, OC), np.float32), np.empty((N, out, out, OC), np.uint8)
+    dw_stem, db_stem = np.empty_like(w), np.empty_like(b)
+    kernels.conv_pool_forward(x, w, b, *geometry, stem, places)
+    kernels.conv_pool_backward_weights(x, stem, places, *geometry, False, dw_stem, db_stem)
+    kernels.dropout(y, 0.5, np.uint64(3), 7, dropped := np.empty_like(y))
+    kernels.sgd_update(v.reshape(-1), dv.reshape(-1), dv.reshape(-1).copy(), 0.1, 0.9, False, 1.0)
+    convolution = [y, dx, dw, db, ds, stem, places, dw_stem, db_stem, dropped]
+    return [*convolution, most, argmax, mean, dmost, dmean, z, dflat, v, dv, dc, p, dz]
 
 
 @pytest.mark.skipif(numba.config.NUMBA_NUM_THREADS < 2, reason="one thread only on this machine")
@@ -154,14 +165,14 @@ def test_an_unknown_implementation_is_refused():
 SCRIPT = """
 import inspect, json, numpy as np
 from minicnn import kernels
-from minicnn.kernels import fast_conv, reference
+from minicnn.kernels import reference, vector_tiles
 from minicnn.layers import Conv2D
 layer = Conv2D(2, 17, (3, 2), stride=2, padding="same", relu=True, rng=0)
 x = np.random.default_rng(1).standard_normal((2, 5, 7, 2), np.float32)
 y = layer.forward(x, train=True)
 dx = layer.backward(y)
 print(json.dumps({
-    "widest": fast_conv.WIDEST,
+    "widest": vector_tiles.WIDEST,
     "current": kernels.current(),
     "plain": inspect.isfunction(reference.conv2d_forward),
     "arrays": [a.tolist() for a in (y, dx, layer.params["w"].grad, layer.params["b"].grad)],

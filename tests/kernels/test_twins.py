@@ -1,14 +1,22 @@
 """Every fast kernel against the plain loops, on random shapes; and what no kernel may break."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from minicnn import kernels
-from minicnn.kernels import fast_conv, fast_dense, fast_pool, reference
+from minicnn.kernels import (
+    fast_conv,
+    fast_conv_weights,
+    fast_dense,
+    fast_optim,
+    fast_pool,
+    fast_stem,
+    reference,
+)
 from minicnn.layers.window import Window
 
 modest = settings(max_examples=60, deadline=None, derandomize=True)
@@ -103,26 +111,75 @@ def check_forward(case, relu):
     np.testing.assert_array_equal(left, outside)
 
 
-def check_backward_input(case, add):
-    x, w, _, dy = case.arrays
-    pad, _ = case.geometry
-    dx = x if add else np.full_like(x, np.nan)
-    exact, size = dx.astype(np.float64), np.abs(dx).astype(np.float64)
-    reference.conv2d_backward_input(*double(dy), case.before, w, case.stride, pad, exact, add)
-    wide = abs(*double(dy))
-    reference.conv2d_backward_input(wide, case.before, abs(w), case.stride, pad, size, add)
-    fast_conv.conv2d_backward_input(dy, case.before, w, case.stride, pad, dx, add)
+def check_backward_input(case, masked):
+    x, w, _, _ = case.arrays
+    pad, out = case.geometry
+    dy = case.random(case.N, *out, case.OC)
+    mask = x if masked else np.empty((0, 0, 0, 0), np.float32)
+    dx = np.full_like(x, np.nan)
+    exact, size = double(dx, dx)
+    reference.conv2d_backward_input(*double(dy, w), case.stride, pad, mask, exact)
+    reference.conv2d_backward_input(*np.abs(double(dy)), abs(w), case.stride, pad, mask, size)
+    fast_conv.conv2d_backward_input(dy, w, case.stride, pad, mask, dx)
+    assert_close(dx, exact, size)
+    assert not masked or (dx[x <= 0] == 0).all()
+
+
+def same(case, kernel):
+    """The case as the second expand of a fire module, with this kernel."""
+    return replace(case, kernel=kernel, stride=(1, 1), padding="same")
+
+
+def check_expands_backward_input(case, masked):
+    x, w, _, _ = case.arrays
+    w1 = case.random(case.OC, 1, 1, case.C)
+    dy = case.random(case.N, *case.size, 2 * case.OC)
+    mask = x if masked else np.empty((0, 0, 0, 0), np.float32)
+    dx = np.full_like(x, np.nan)
+    exact, size = double(dx, dx)
+    reference.expands_backward_input(*double(dy, w1, w), mask, exact)
+    reference.expands_backward_input(*(abs(a) for a in double(dy, w1, w)), mask, size)
+    fast_conv.expands_backward_input(dy, w1, w, mask, dx)
     assert_close(dx, exact, size)
 
 
-def check_backward_weights(case):
+def check_backward_weights(case, adding):
     x, w, b, dy = case.arrays
-    rest = case.before, case.stride, case.geometry[0]
-    fast = np.full_like(w, np.nan), np.full_like(b, np.nan)
-    exact, size = ([np.empty(w.shape), np.empty(b.shape)] for _ in range(2))
+    rest = case.before, case.stride, case.geometry[0], adding
+    fast = [w.copy(), b.copy()] if adding else [np.full_like(w, np.nan), np.full_like(b, np.nan)]
+    exact, size = double(*fast), [abs(a) for a in double(*fast)]
     reference.conv2d_backward_weights(*double(x, dy), *rest, *exact)
     reference.conv2d_backward_weights(*np.abs(double(x)), abs(dy), *rest, *size)
-    fast_conv.conv2d_backward_weights(x, dy, *rest, *fast)
+    fast_conv_weights.conv2d_backward_weights(x, dy, *rest, *fast)
+    for parts in zip(fast, exact, size, strict=True):
+        assert_close(*parts)
+
+
+def check_conv_pool(case, pool):
+    """A max-pool (kernel, stride) on top of the case's convolution."""
+    x, w, b, _ = case.arrays
+    pad, out = case.geometry
+    kernel, stride = pool
+    pooled = Window(kernel, stride, "valid").out_size((*out, case.OC))
+    rest = case.stride, pad, out, kernel, stride
+    y, size = (np.full((case.N, *pooled, case.OC), np.nan, np.float32) for _ in range(2))
+    argmax, places, ignored = np.empty((3, *y.shape), np.uint8)
+    exact, wide = double(y, size)
+    fast_stem.conv_pool_forward(x, w, b, *rest, y, argmax)
+    reference.conv_pool_forward(*double(x, w, b), *rest, exact, places)
+    reference.conv_pool_forward(*(abs(a) for a in double(x, w, b)), *rest, wide, ignored)
+    assert_close(y, exact, wide)
+    # the same winner, unless float32 cannot tell two values of a window apart
+    assert (argmax != places).mean() < 0.02
+
+    dy = case.random(*y.shape)
+    fast = [np.full_like(w, np.nan), np.full_like(b, np.nan)]
+    exact, size = double(*fast), double(*fast)
+    reference.conv_pool_backward_weights(*double(x, dy), argmax, *rest, False, *exact)
+    reference.conv_pool_backward_weights(
+        *(abs(a) for a in double(x, dy)), argmax, *rest, False, *size
+    )
+    fast_stem.conv_pool_backward_weights(x, dy, argmax, *rest, False, *fast)
     for parts in zip(fast, exact, size, strict=True):
         assert_close(*parts)
 
@@ -135,21 +192,40 @@ def test_conv_forward(case, relu):
 
 @modest
 @given(cases(), st.booleans())
-def test_conv_backward_input(case, add):
-    check_backward_input(case, add)
+def test_conv_backward_input(case, masked):
+    check_backward_input(case, masked)
 
 
 @modest
-@given(cases())
-def test_conv_backward_weights(case):
-    check_backward_weights(case)
+@given(cases(), st.sampled_from([(1, 1), (3, 3), (1, 3), (5, 3)]), st.booleans())
+def test_expands_backward_input(case, kernel, masked):
+    check_expands_backward_input(same(case, kernel), masked)
+
+
+@modest
+@given(cases(), st.booleans())
+def test_conv_backward_weights(case, adding):
+    check_backward_weights(case, adding)
+
+
+sides_to_3 = st.tuples(st.integers(1, 3), st.integers(1, 3))
+
+
+@modest
+@given(cases(), sides_to_3, sides_to_3)
+def test_conv_pool(case, kernel, stride):
+    assume(all(k <= side for k, side in zip(kernel, case.geometry[1], strict=True)))
+    check_conv_pool(case, (kernel, stride))
 
 
 @pytest.mark.parametrize("case", LARGE, ids=lambda case: f"{case.N}-{case.size}-{case.OC}")
 def test_large_convolutions(case):
     check_forward(case, relu=False)
-    check_backward_input(case, add=True)
-    check_backward_weights(case)
+    check_backward_input(case, masked=True)
+    check_backward_weights(case, adding=True)
+    check_expands_backward_input(same(case, (3, 3)), masked=True)
+    if min(case.geometry[1]) >= 3:
+        check_conv_pool(case, ((3, 3), (2, 2)))
 
 
 @modest
@@ -195,17 +271,19 @@ dense_shapes = (st.integers(1, 9), st.sampled_from([1, 3, 16, 100, 1025, 2100]),
 
 @modest
 @given(*dense_shapes, st.booleans(), seeds)
-def test_dense(N, IN, OUT, relu, seed):
+def test_dense(N, IN, OUT, flag, seed):
     rng = np.random.default_rng(seed)
     shapes = (N, IN), (OUT, IN), (OUT,), (N, OUT)
     x, w, b, dy = (rng.standard_normal(shape, np.float32) for shape in shapes)
     calls = {
-        "dense_forward": ((x, w, b), (relu,), [(N, OUT)]),
-        "dense_backward_input": ((dy, w), (), [(N, IN)]),
-        "dense_backward_weights": ((x, dy), (), [(OUT, IN), (OUT,)]),
+        "dense_forward": ((x, w, b), (flag,), [(N, OUT)]),
+        "dense_backward_input": ((dy, w), (x if flag else np.empty((0, 0), x.dtype),), [(N, IN)]),
+        "dense_backward_weights": ((x, dy), (flag,), [(OUT, IN), (OUT,)]),
     }
     for name, (inputs, rest, outputs) in calls.items():
-        fast = [np.full(shape, np.nan, np.float32) for shape in outputs]
+        # what the weights' gradients are added to, or what must be overwritten
+        adding = flag and name == "dense_backward_weights"
+        fast = [np.full(shape, 1 if adding else np.nan, np.float32) for shape in outputs]
         exact, size = double(*fast), double(*fast)
         getattr(fast_dense, name)(*inputs, *rest, *fast)
         getattr(reference, name)(*double(*inputs), *rest, *exact)
@@ -234,9 +312,40 @@ def test_softmax_and_relu_gradient(N, C, seed):
     np.testing.assert_array_equal(masked, np.where(x > 0, dy, 0))
 
 
+@modest
+@given(st.integers(0, 200), st.sampled_from([0.0, 0.25, 0.5, 0.9]), st.integers(0, 2**40), seeds)
+def test_dropout(size, rate, first, seed):
+    x = np.random.default_rng(seed).standard_normal(size, np.float32)
+    key = np.uint64(seed * 2**31)
+    fast, plain, longer = np.empty_like(x), np.empty_like(x), np.empty(size + 9, np.float32)
+    fast_dense.dropout(x, rate, key, first, fast)
+    reference.dropout(x, rate, key, first, plain)
+    np.testing.assert_allclose(fast, plain, rtol=1e-6)
+    # an element goes or stays by its number in the stream, whatever is asked with it
+    fast_dense.dropout(np.ones_like(longer), rate, key, first, longer)
+    np.testing.assert_array_equal(longer[:size] == 0, (fast == 0) & (x != 0))
+
+
+@modest
+@given(st.integers(1, 100), st.booleans(), st.sampled_from([1.0, 0.99]), seeds)
+def test_optimizer_updates(size, nesterov, decay, seed):
+    w, m, grad = np.random.default_rng(seed).standard_normal((3, size), np.float32)
+    v = m**2
+    for name, state, settings_ in [
+        ("sgd_update", (w, m), (0.1, 0.9, nesterov, decay)),
+        ("adam_update", (w, m, v), (0.01, 0.9, 0.999, 1e-7, decay)),
+    ]:
+        fast, exact = [a.copy() for a in state], double(*state)
+        getattr(fast_optim, name)(*fast, grad, *settings_)
+        getattr(reference, name)(*exact, *double(grad), *settings_)
+        for one, other in zip(fast, exact, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+
+
 def test_every_kernel_has_a_twin():
-    fast = [name for m in (fast_conv, fast_dense, fast_pool) for name in vars(m)]
+    modules = fast_conv, fast_conv_weights, fast_dense, fast_optim, fast_pool, fast_stem
+    fast = [name for m in modules for name in vars(m)]
     for name in vars(reference):
-        if name.endswith(("_forward", "_backward", "_input", "_weights")):
+        if name.endswith(("_forward", "_backward", "_input", "_weights", "_update", "dropout")):
             assert name in fast
             assert hasattr(kernels, name)

@@ -1,0 +1,214 @@
+"""Fast float32 weight gradient of a convolution: the weights tile swept over blocks of images.
+
+Each block of images is summed apart and the blocks then in order, so results do not depend on the
+number of threads.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, prange
+
+from minicnn.kernels import memory
+from minicnn.kernels.vector_tiles import (
+    LANES,
+    WIDEST,
+    copy_vector,
+    weights_1x1,
+    weights_1x2,
+    weights_1x3,
+    weights_1x4,
+    weights_6x1,
+    weights_6x4,
+    weights_8x1,
+    weights_8x2,
+    weights_8x3,
+)
+from minicnn.kernels.windows import copy, inside, scratch_rows, windows, workers
+
+BLOCKS = 8  # blocks of images whose weight gradients are summed apart, then in order
+CHUNK = 128  # pixels that are summed over at a time: their inputs and gradients fit the first cache
+
+
+@njit(cache=True, nogil=True)
+def _columns(left):
+    """How many vectors of inputs the next tiles are wide, with ``left`` vectors to go."""
+    if left % 3 == 0:
+        return min(3, WIDEST)
+    return min(2 if left % 2 == 0 else left, WIDEST)
+
+
+@njit(cache=True, nogil=True)
+def weight_sums(width, x, x_at, shift, dy, dy_at, step, OC, d, d_at, K, count):
+    """Gradients of OC output channels x ``width`` vectors of inputs, summed over pixels."""
+    o = 0
+    while o < OC:
+        left, dy_o, d_o = OC - o, dy_at + o, d_at + o * K
+        if width == 4:
+            if left >= 6:
+                weights_6x4(x, x_at, shift, dy, dy_o, step, d, d_o, K, count)
+                o += 6
+            else:
+                weights_1x4(x, x_at, shift, dy, dy_o, step, d, d_o, K, count)
+                o += 1
+        elif width == 3:
+            if left >= 8:
+                weights_8x3(x, x_at, shift, dy, dy_o, step, d, d_o, K, count)
+                o += 8
+            else:
+                weights_1x3(x, x_at, shift, dy, dy_o, step, d, d_o, K, count)
+                o += 1
+        elif width == 2:
+            if left >= 8:
+                weights_8x2(x, x_at, shift, dy, dy_o, step, d, d_o, K, count)
+                o += 8
+            else:
+                weights_1x2(x, x_at, shift, dy, dy_o, step, d, d_o, K, count)
+                o += 1
+        elif WIDEST > 1 and left >= 8:
+            weights_8x1(x, x_at, shift, dy, dy_o, step, d, d_o, K, count)
+            o += 8
+        elif left >= 6:
+            weights_6x1(x, x_at, shift, dy, dy_o, step, d, d_o, K, count)
+            o += 6
+        else:
+            weights_1x1(x, x_at, shift, dy, dy_o, step, d, d_o, K, count)
+            o += 1
+
+
+@njit(cache=True, nogil=True)
+def _gather(x, x_at, count, KH, run, down, rounded, scratch):
+    """Each pixel's window as one row of ``rounded`` values, for runs that are no whole vectors.
+
+    Whole vectors are copied. What they hold beyond the run is overwritten by the next run; what is
+    left after the last one gives gradients of weights that do not exist, which nobody reads.
+    """
+    for p in range(count):
+        to = p * rounded
+        for kh in range(KH):
+            start = x_at[p] + kh * down
+            if start + run + LANES <= x.size:
+                for k in range(0, run, LANES):
+                    copy_vector(x, start + k, scratch, to + k)
+            else:
+                copy(x[start : start + run], scratch[to : to + run])
+            to += run
+        x_at[p] = p * rounded
+
+
+@njit(cache=True, nogil=True)
+def bias_sums(dy, dy_at, step, OC, count, at, db):
+    """db += dy summed over ``count`` pixels; ``at`` is scratch.
+
+    The weights tile does it too: a bias is a weight whose input is always one, here in dy's place.
+    """
+    one = np.ones(1, np.float32)
+    for p in range(count):
+        at[p] = dy_at + p * step
+    o = 0
+    while o + LANES <= OC:
+        if WIDEST == 4 and o + 4 * LANES <= OC:
+            weights_1x4(dy, at, o, one, 0, 0, db, o, 0, count)
+            o += 4 * LANES
+        else:
+            weights_1x1(dy, at, o, one, 0, 0, db, o, 0, count)
+            o += LANES
+    while o < OC:
+        for p in range(count):
+            db[o] += dy[at[p] + o]
+        o += 1
+
+
+@njit(cache=True, nogil=True)
+def sum_chunk(flat, at, down, KH, run, gathered, dy, dy_at, step, OC, count, d, db):
+    """Add the gradients that ``count`` pixels give to d (OC, K, flat; see _weight_blocks) and db.
+
+    flat, at   inputs and windows (used up); ``down`` leads from one of a window's runs to the next
+    gathered   scratch for runs that are no whole vectors, else empty
+    """
+    if gathered.size:
+        rounded = d.size // OC
+        _gather(flat, at, count, KH, run, down, rounded, gathered)
+        flat, KH, run, down = gathered, 1, rounded, 0
+    K = KH * run
+    for kh in range(KH):
+        k = 0
+        while k < run:
+            width = _columns((run - k) // LANES)
+            to = kh * run + k
+            weight_sums(width, flat, at, kh * down + k, dy, dy_at, step, OC, d, to, K, count)
+            k += width * LANES
+    bias_sums(dy, dy_at, step, OC, count, at, db)
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _weight_blocks(x, dy, channel, kernel, stride, pad, rows, scratch, gathered, d, db):
+    """d (blocks, OC, K or that rounded up to whole vectors), db (blocks, OC): sums over images."""
+    N, H, W, C = x.shape
+    _, OH, OW, across = dy.shape
+    blocks, OC, _ = d.shape
+    shares = scratch.shape[0]
+    dy_flat = dy.reshape(-1)
+    direct = inside(H, kernel[0], stride[0], pad[0], OH) == (0, OH)
+    direct = direct and inside(W, kernel[1], stride[1], pad[1], OW) == (0, OW)
+    for worker in prange(shares):
+        at = np.empty(rows * OW, np.int64)
+        for block in range(
+            np.int64(worker) * blocks // shares, (np.int64(worker) + 1) * blocks // shares
+        ):
+            d[block] = 0.0
+            db[block] = 0.0
+            for n in range(block * N // blocks, (block + 1) * N // blocks):
+                for top in range(0, OH, rows):
+                    here = min(rows, OH - top)
+                    flat, columns = windows(
+                        *(x, n, (top, here, 0, OW), direct, kernel, stride, pad, (1, 1)),
+                        *(scratch[worker], at),
+                    )
+                    sum_chunk(
+                        *(flat, at, columns * C, kernel[0], kernel[1] * C, gathered[worker]),
+                        *(dy_flat, (n * OH + top) * OW * across + channel, across, OC, here * OW),
+                        *(d[block].reshape(-1), db[block]),
+                    )
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def add_up(d, db, adding, dw, total):
+    """dw (OC, K) and total (OC,) written, or added to: the blocks' sums in order."""
+    blocks, OC, _ = d.shape
+    K = dw.shape[1]
+    for unsigned in prange(OC):
+        o = np.int64(unsigned)
+        row = dw[o]
+        if not adding:
+            row[:] = 0.0
+            total[o] = 0.0
+        for block in range(blocks):
+            for k in range(K):
+                row[k] += d[block, o, k]
+            total[o] += db[block, o]
+
+
+def block_sums(N, dw, pixels):
+    """Memory for the sums of N images: d and db of _weight_blocks, and a row a worker to gather in.
+
+    ``pixels`` is how many output pixels a worker looks at at a time.
+    """
+    OC, KH, KW, C = dw.shape
+    blocks, K = min(BLOCKS, N), KH * KW * C
+    whole_vectors = KW * C % LANES == 0
+    rounded = K if whole_vectors else -(-K // LANES) * LANES
+    room = 0 if whole_vectors else pixels * rounded + LANES
+    d, db = memory.empty((blocks, OC, rounded)), memory.empty((blocks, OC))
+    return d, db, memory.empty((workers(blocks), room))
+
+
+def conv2d_backward_weights(x, dy, channel, stride, pad, adding, dw, db):
+    """As :func:`minicnn.kernels.reference.conv2d_backward_weights`, float32."""
+    OC, KH, KW, C = dw.shape
+    OW = dy.shape[2]
+    rows = max(1, CHUNK // OW)
+    d, bias, gathered = block_sums(len(x), dw, rows * OW)
+    scratch = scratch_rows(len(gathered), rows, OW, (KH, KW), stride, C)
+    _weight_blocks(x, dy, channel, (KH, KW), stride, pad, rows, scratch, gathered, d, bias)
+    add_up(d, bias, adding, dw.reshape(OC, -1), db)

@@ -1,0 +1,168 @@
+"""Fast float32 convolution + ReLU + max-pooling in one, for the first layers of a network.
+
+There the convolution's output is the largest array of all (111 x 111 x 64 floats an image in
+SqueezeNet at 224 x 224), and nobody needs it but the pooling. So a few of its rows at a time are
+made, pooled and forgotten; in backward, a few rows of its gradient are made and summed up.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, prange
+
+from minicnn.kernels import memory
+from minicnn.kernels.fast_conv import panels_product
+from minicnn.kernels.fast_conv_weights import CHUNK, add_up, block_sums, sum_chunk
+from minicnn.kernels.fast_pool import gradient_row, pool_pixel
+from minicnn.kernels.panels import forward_panels, packed
+from minicnn.kernels.vector_tiles import LANES
+from minicnn.kernels.windows import copy, inside, scratch_rows, windows, workers
+
+POOLED_ROWS = 4  # rows of the pooling's output that are made at a time
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _forward(
+    x, panels, w_shape, stride, pad, size, kernel, pool_stride, y, argmax, parts, scratch, band
+):
+    """``parts`` shares of every image; scratch for padded inputs, band for the convolution."""
+    OC, KH, KW, C = w_shape
+    OH, OW = size
+    N, PH, PW, _ = y.shape
+    H, W = x.shape[1:3]
+    row = OW * OC
+    top, bottom = inside(H, KH, stride[0], pad[0], OH)
+    within = inside(W, KW, stride[1], pad[1], OW) == (0, OW)
+    y_flat, argmax_flat = y.reshape(-1), argmax.reshape(-1)
+    for unsigned in prange(len(scratch)):
+        worker = np.int64(unsigned)
+        conv = band[worker]
+        pixels = len(conv) // OC
+        x_at, y_to = np.empty(pixels, np.int64), np.arange(pixels) * OC
+        taps = np.empty(KH, np.int64)
+        whole = np.empty(pixels * (OC + LANES) if OC % LANES else 0, np.float32)
+        offsets = np.empty(kernel[0] * kernel[1], np.int64)
+        for kh in range(kernel[0]):
+            for kw in range(kernel[1]):
+                offsets[kh * kernel[1] + kw] = kh * row + kw * OC
+        places = np.arange(len(offsets))
+        for item in range(
+            worker * N * parts // len(scratch), (worker + 1) * N * parts // len(scratch)
+        ):
+            n, part = divmod(item, parts)
+            done = part * PH // parts * pool_stride[0]  # rows of the convolution made so far
+            base = done  # the row that the band begins with
+            for i in range(part * PH // parts, (part + 1) * PH // parts, POOLED_ROWS):
+                i_end = min(i + POOLED_ROWS, (part + 1) * PH // parts)
+                begin, end = i * pool_stride[0], (i_end - 1) * pool_stride[0] + kernel[0]
+                # what the windows of the rows before have in common with these moves to the front
+                kept = max(done - begin, 0)
+                copy(conv[(begin - base) * row : (begin - base + kept) * row], conv[: kept * row])
+                base = begin
+                first = begin + kept
+                direct = within and first >= top and end <= bottom
+                flat, wide = windows(
+                    *(x, n, (first, end - first, 0, OW), direct, (KH, KW), stride, pad, (1, 1)),
+                    *(scratch[worker], x_at),
+                )
+                for kh in range(KH):
+                    taps[kh] = kh * wide * C
+                panels_product(
+                    *(OC, flat, x_at, taps, KW * C, panels, conv, y_to, kept * row),
+                    *((end - first) * OW, True, conv, False, whole),
+                )
+                done = end
+                for p in range(i, i_end):
+                    for q in range(PW):
+                        at = ((p - i) * pool_stride[0] * OW + q * pool_stride[1]) * OC
+                        to = ((n * PH + p) * PW + q) * OC
+                        pool_pixel(
+                            conv, at, offsets, places, len(offsets), OC, y_flat, argmax_flat, to
+                        )
+
+
+def conv_pool_forward(x, w, b, stride, pad, size, kernel, pool_stride, y, argmax):
+    """As :func:`minicnn.kernels.reference.conv_pool_forward`, float32 and uint8."""
+    N, PH, _, _ = y.shape
+    if y.size == 0:
+        return
+    panels = packed("forward", forward_panels, w, b)
+    shares = workers(N * PH)
+    parts = min(PH, -(-shares // N))
+    rows = (POOLED_ROWS - 1) * pool_stride[0] + kernel[0]
+    scratch = scratch_rows(shares, rows, size[1], w.shape[1:3], stride, x.shape[3])
+    band = memory.empty((shares, rows * size[1] * w.shape[0]))
+    _forward(
+        *(x, panels, w.shape, stride, pad, size, kernel, pool_stride, y, argmax, parts),
+        *(scratch, band),
+    )
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def _weight_blocks(
+    x,
+    dy,
+    argmax,
+    conv_kernel,
+    stride,
+    pad,
+    size,
+    kernel,
+    pool_stride,
+    rows,
+    scratch,
+    band,
+    gathered,
+    d,
+    db,
+):
+    """d and db as those of fast_conv_weights._weight_blocks; band for rows of the gradient."""
+    N, H, W, C = x.shape
+    _, PH, PW, _ = dy.shape
+    OH, OW = size
+    blocks, OC, _ = d.shape
+    KH, KW = conv_kernel
+    shares = len(scratch)
+    dy_flat, argmax_flat = dy.reshape(-1), argmax.reshape(-1)
+    direct = inside(H, KH, stride[0], pad[0], OH) == (0, OH)
+    direct = direct and inside(W, KW, stride[1], pad[1], OW) == (0, OW)
+    for unsigned in prange(shares):
+        worker = np.int64(unsigned)
+        at = np.empty(rows * OW, np.int64)
+        starts = np.empty(kernel[0] * kernel[1], np.int64)
+        places = np.empty(len(starts), np.int64)
+        for block in range(worker * blocks // shares, (worker + 1) * blocks // shares):
+            d[block] = 0.0
+            db[block] = 0.0
+            for n in range(block * N // blocks, (block + 1) * N // blocks):
+                for top in range(0, OH, rows):
+                    here = min(rows, OH - top)
+                    for i in range(here):
+                        gradient_row(
+                            *(dy_flat, argmax_flat, n, top + i, OW, kernel, pool_stride, (0, 0)),
+                            *((PH, PW), OC, starts, places, band[worker], i * OW * OC),
+                        )
+                    flat, wide = windows(
+                        *(x, n, (top, here, 0, OW), direct, conv_kernel, stride, pad, (1, 1)),
+                        *(scratch[worker], at),
+                    )
+                    sum_chunk(
+                        *(flat, at, wide * C, KH, KW * C, gathered[worker]),
+                        *(band[worker], 0, OC, OC, here * OW, d[block].reshape(-1), db[block]),
+                    )
+
+
+def conv_pool_backward_weights(
+    x, dy, argmax, stride, pad, size, kernel, pool_stride, adding, dw, db
+):
+    """As :func:`minicnn.kernels.reference.conv_pool_backward_weights`, float32 and uint8."""
+    OC, KH, KW, C = dw.shape
+    rows = max(1, CHUNK // size[1])
+    d, bias, gathered = block_sums(len(x), dw, rows * size[1])
+    scratch = scratch_rows(len(gathered), rows, size[1], (KH, KW), stride, C)
+    band = memory.empty((len(gathered), rows * size[1] * OC))
+    _weight_blocks(
+        *(x, dy, argmax, (KH, KW), stride, pad, size, kernel, pool_stride, rows),
+        *(scratch, band, gathered, d, bias),
+    )
+    add_up(d, bias, adding, dw.reshape(OC, -1), db)

@@ -1,0 +1,90 @@
+"""Where the windows of a convolution's output pixels begin in memory.
+
+In an N H W C image the KW * C inputs under one kernel row are neighbours in memory. So a pixel's K
+values are KH runs of KW * C, one image row apart, and no im2col matrix is needed: a table says
+where each pixel's window begins, and stride and row ends are only entries of that table. Where
+windows reach over the border, the rows they need are copied into a scratch image with the padding.
+"""
+
+from __future__ import annotations
+
+from numba import get_num_threads, njit
+
+from minicnn.kernels import memory
+
+
+def workers(items):
+    """How many loops share the items; each has scratch memory of its own."""
+    return max(1, min(get_num_threads(), items))
+
+
+def scratch_rows(count, rows, OW, kernel, stride, C):
+    """Scratch for ``count`` workers, each of which looks at ``rows`` output rows at a time."""
+    tall, wide = ((n - 1) * s + k for n, s, k in zip((rows, OW), stride, kernel, strict=True))
+    return memory.empty((count, tall * wide * C))
+
+
+@njit(cache=True, nogil=True)
+def inside(size, kernel, stride, pad, out):
+    """First and one-past-last output whose window lies wholly in the image, along one axis."""
+    first = min((pad + stride - 1) // stride, out)
+    return first, max(min((size + pad - kernel) // stride + 1, out), first)
+
+
+@njit(cache=True, nogil=True)
+def windows(x, n, rectangle, direct, kernel, stride, pad, spread, scratch, at):
+    """Fill ``at`` for a rectangle of output pixels; (flat input, its pixels in a row).
+
+    rectangle   (first row, rows, first column, columns) of the output
+    direct      all windows lie in the image: no copy is needed
+    spread      > 1 puts spread - 1 zeros between neighbouring pixels of x (the gradient of a
+                convolution with a stride)
+    """
+    _, H, W, C = x.shape
+    first, rows, left, columns = rectangle
+    top, edge = first * stride[0] - pad[0], left * stride[1] - pad[1]
+    if direct:
+        flat, wide = x.reshape(-1), W
+        start = ((n * H + top) * W + edge) * C
+    else:
+        flat, wide, start = scratch, (columns - 1) * stride[1] + kernel[1], 0
+        copy_padded(x, n, top, (rows - 1) * stride[0] + kernel[0], edge, wide, spread, scratch)
+    for i in range(rows):
+        for j in range(columns):
+            at[i * columns + j] = start + (i * stride[0] * wide + j * stride[1]) * C
+    return flat, wide
+
+
+@njit(cache=True, nogil=True)
+def copy(x, y):
+    """y = x, both flat: on views that begin at 0, LLVM makes vector code of it."""
+    for i in range(len(y)):
+        y[i] = x[i]
+
+
+@njit(cache=True, nogil=True)
+def copy_padded(x, n, top, rows, left, columns, spread, scratch):
+    """Rows top... and columns left... of image n into a flat image; zeros beyond the border.
+
+    top and left count from the image's first pixel and may be negative.
+    """
+    _, H, W, C = x.shape
+    for p in range(rows):
+        to = p * columns * C
+        h, between = divmod(top + p, spread[0])
+        if between != 0 or h < 0 or h >= H:
+            scratch[to : to + columns * C] = 0.0
+        elif spread[1] == 1:
+            # the row's pixels from ``left`` on: zeros, a run of the image, zeros
+            start, stop = max(left, 0), min(left + columns, W)
+            before, inside = (start - left) * C, (stop - start) * C
+            scratch[to : to + before] = 0.0
+            row = x[n, h].reshape(-1)[start * C : stop * C]
+            copy(row, scratch[to + before : to + before + inside])
+            scratch[to + before + inside : to + columns * C] = 0.0
+        else:
+            scratch[to : to + columns * C] = 0.0
+            for q in range(columns):
+                v, between = divmod(left + q, spread[1])
+                if between == 0 and 0 <= v < W:
+                    copy(x[n, h, v], scratch[to + q * C : to + (q + 1) * C])
