@@ -1,4 +1,4 @@
-"""Writing files so that nobody ever meets half of one."""
+"""Writing files so that nobody ever meets half of one; and where caches are kept."""
 
 from __future__ import annotations
 
@@ -49,3 +49,19 @@ def write_text(path: Path, text: str) -> None:
     """Write a whole text file, UTF-8."""
     with replacing(path) as file:
         file.write(text.encode())
+
+
+def cache_folder() -> Path:
+    """Where caches are kept: ``$MINICNN_CACHE``, or the platform's folder for such files."""
+    if chosen := os.environ.get("MINICNN_CACHE"):
+        return Path(chosen).expanduser()
+    try:
+        home = Path.home()
+    except RuntimeError as error:
+        message = "no home folder to keep a cache in: set MINICNN_CACHE to a folder"
+        raise UserError(message) from error
+    if platform.system() == "Darwin":
+        return home / "Library" / "Caches" / "minicnn"
+    if platform.system() == "Windows":
+        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "minicnn"
+    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "minicnn"

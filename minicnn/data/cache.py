@@ -11,7 +11,6 @@ import hashlib
 import json
 import math
 import os
-import platform
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -24,29 +23,13 @@ from minicnn.data import images
 from minicnn.data.cache_files import remove_leftovers, remove_older
 from minicnn.data.dataset import Dataset, Index
 from minicnn.errors import UserError
-from minicnn.files import replacing
+from minicnn.files import cache_folder, replacing
 
 DECODER = 1  # raise it when images.load gives other pixels, so that old caches are not used
 CHUNK = 64  # images decoded ahead of the writer: bounds the memory when the disk is slow
 SHOWN = 10  # bad images named in a message
 
 Bad = dict[int, str]  # position in the index -> why the image cannot be read
-
-
-def cache_folder() -> Path:
-    """Where caches are kept: ``$MINICNN_CACHE``, or the platform's folder for such files."""
-    if chosen := os.environ.get("MINICNN_CACHE"):
-        return Path(chosen).expanduser()
-    try:
-        home = Path.home()
-    except RuntimeError as error:
-        message = "no home folder to keep decoded images in: set MINICNN_CACHE to a folder"
-        raise UserError(message) from error
-    if platform.system() == "Darwin":
-        return home / "Library" / "Caches" / "minicnn"
-    if platform.system() == "Windows":
-        return Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local") / "minicnn"
-    return Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache") / "minicnn"
 
 
 def decode_all(

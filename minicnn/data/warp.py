@@ -19,10 +19,11 @@ flat: of an array (W, 3) the compiler does not know that pixels lie three apart.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from minicnn.kernels.jit import jit
 
 
-@njit(cache=True, nogil=True)
+@jit
 def warp(images, positions, matrices, factor, offset, x):
     """x[i] = image positions[i], warped, as byte * factor + offset.
 
@@ -56,7 +57,7 @@ def warp(images, positions, matrices, factor, offset, x):
             _blend(corners, weights[0], weights[1], factor, offset, x[n, i].reshape(-1))
 
 
-@njit(cache=True, nogil=True)
+@jit
 def _copy(row, mirrored, line):
     """line (3 * W,) uint8 = row, from right to left if ``mirrored``."""
     W = len(row) // 3
@@ -70,21 +71,21 @@ def _copy(row, mirrored, line):
             line[here + c] = row[there + c]
 
 
-@njit(cache=True, nogil=True)
+@jit
 def _scale(line, factor, offset, out):
     """out (3 * W,) float32 = line * factor + offset, both repeated for every pixel."""
     for k in range(len(line)):
         out[k] = np.float32(line[k]) * factor[k] + offset[k]
 
 
-@njit(cache=True, nogil=True)
+@jit
 def _pack(image, packed):
     """packed (H * W,) uint32: a pixel's red, green and blue in one number, to be read at once."""
     for k in range(len(packed)):
         packed[k] = image[3 * k] | image[3 * k + 1] << 8 | image[3 * k + 2] << 16
 
 
-@njit(cache=True, nogil=True)
+@jit
 def _locate(m, i, H, W, index, down, across):
     """Where the pixels of row ``i`` are read: the upper left neighbour, and how far beyond it.
 
@@ -112,7 +113,7 @@ def _locate(m, i, H, W, index, down, across):
         across[j] = np.float32(w - np.float64(left))
 
 
-@njit(cache=True, nogil=True)
+@jit
 def _fetch(packed, index, H, W, corners):
     """corners (4, W) uint32: the neighbours upper left, upper right, lower left, lower right."""
     # an image one pixel high or wide has no neighbours, and weights of 0 for them
@@ -126,7 +127,7 @@ def _fetch(packed, index, H, W, corners):
         corners[3, j] = packed[k + below + right]
 
 
-@njit(cache=True, nogil=True)
+@jit
 def _blend(corners, down, across, factor, offset, out):
     """out (3 * W,) float32 = the bilinear mean of the corners, as byte * factor + offset."""
     red, green, blue = factor[0], factor[1], factor[2]
@@ -138,7 +139,7 @@ def _blend(corners, down, across, factor, offset, out):
         out[3 * j + 2] = _mean(a, b, c, d, 16, down[j], across[j]) * blue + plus_blue
 
 
-@njit(cache=True, nogil=True)
+@jit
 def _mean(a, b, c, d, shift, down, across):
     """One channel's mean of the four packed pixels, float32."""
     one = np.float32(1)
@@ -147,7 +148,7 @@ def _mean(a, b, c, d, shift, down, across):
     return upper * (one - down) + lower * down
 
 
-@njit(cache=True, nogil=True)
+@jit
 def _byte(packed, shift):
     # through int32, which vector units turn into floats; not all of them know unsigned numbers
     return np.float32(np.int32((packed >> np.uint32(shift)) & np.uint32(255)))

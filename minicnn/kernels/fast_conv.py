@@ -10,8 +10,9 @@ Results do not depend on the number of threads: every output is summed by one th
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
+from minicnn.kernels.jit import jit
 from minicnn.kernels.panels import (
     expands_gradient_panels,
     forward_panels,
@@ -28,12 +29,12 @@ from minicnn.kernels.vector_tiles import (
     product_8x2,
     product_8x3,
 )
-from minicnn.kernels.windows import inside, scratch_rows, windows, workers
+from minicnn.kernels.windows import inside, pixels, scratch_rows, windows, workers
 
 CHUNK = 512  # output pixels that are worked on at a time: their inputs fit the first caches
 
 
-@njit(cache=True, nogil=True)
+@jit
 def product(width, x, x_at, taps, run, panels, where, y, y_to, channel, count, relu, mask, masked):
     """One panel of channels for ``count`` pixels, tile after tile; arguments as the tile's."""
     p = 0
@@ -65,7 +66,7 @@ def product(width, x, x_at, taps, run, panels, where, y, y_to, channel, count, r
             p += 8
 
 
-@njit(cache=True, nogil=True)
+@jit
 def panels_product(
     OC, x, x_at, taps, run, panels, y, y_to, channel, count, relu, mask, masked, whole
 ):
@@ -96,7 +97,7 @@ def panels_product(
                 y[k] = whole[to[p] + o] if not masked or mask[k] > 0.0 else 0.0
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@jit(parallel=True)
 def _correlate(
     x, panels, places, run, kernel, stride, pad, spread, relu, mask, y, channel, OC, rows, scratch
 ):
@@ -148,11 +149,9 @@ def _correlate(
                 )
                 for t in range(len(places)):
                     taps[t] = (places[t, 0] * wide + places[t, 1]) * C + places[t, 2]
-                count = 0
-                for i_y in range(i, i_end):
-                    for j_y in range(j, j_end):
-                        y_to[count] = ((n * OH + i_y) * OW + j_y) * across
-                        count += 1
+                corner = ((n * OH + i) * OW + j) * across
+                pixels(y_to, i_end - i, j_end - j, corner, OW * across, across)
+                count = (i_end - i) * (j_end - j)
                 panels_product(
                     *(OC, flat, x_at, taps, run, panels, y_flat, y_to, channel, count),
                     *(relu, mask_flat, masked, whole),

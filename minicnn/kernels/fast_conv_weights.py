@@ -1,15 +1,16 @@
-"""Fast float32 weight gradient of a convolution: the weights tile swept over blocks of images.
+"""Fast float32 weight gradient of a convolution: the weights tile swept over blocks of pixels.
 
-Each block of images is summed apart and the blocks then in order, so results do not depend on the
-number of threads.
+Each block is summed apart and the blocks then in order, so results do not depend on the number of
+threads.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from minicnn.kernels import memory
+from minicnn.kernels.jit import jit
 from minicnn.kernels.vector_tiles import (
     LANES,
     WIDEST,
@@ -24,13 +25,15 @@ from minicnn.kernels.vector_tiles import (
     weights_8x2,
     weights_8x3,
 )
-from minicnn.kernels.windows import copy, inside, scratch_rows, windows, workers
+from minicnn.kernels.windows import copy, inside, pixels, scratch_rows, windows, workers
 
-BLOCKS = 8  # blocks of images whose weight gradients are summed apart, then in order
+BLOCKS = 8  # at most so many blocks of pixels are summed apart, then in order
+PIXELS = 256  # at least so many has a block
+CHANNELS = 64  # so many output channels at a time
 CHUNK = 128  # pixels that are summed over at a time: their inputs and gradients fit the first cache
 
 
-@njit(cache=True, nogil=True)
+@jit
 def _columns(left):
     """How many vectors of inputs the next tiles are wide, with ``left`` vectors to go."""
     if left % 3 == 0:
@@ -38,7 +41,7 @@ def _columns(left):
     return min(2 if left % 2 == 0 else left, WIDEST)
 
 
-@njit(cache=True, nogil=True)
+@jit
 def weight_sums(width, x, x_at, shift, dy, dy_at, step, OC, d, d_at, K, count):
     """Gradients of OC output channels x ``width`` vectors of inputs, summed over pixels."""
     o = 0
@@ -76,7 +79,7 @@ def weight_sums(width, x, x_at, shift, dy, dy_at, step, OC, d, d_at, K, count):
             o += 1
 
 
-@njit(cache=True, nogil=True)
+@jit
 def _gather(x, x_at, count, KH, run, down, rounded, scratch):
     """Each pixel's window as one row of ``rounded`` values, for runs that are no whole vectors.
 
@@ -96,15 +99,14 @@ def _gather(x, x_at, count, KH, run, down, rounded, scratch):
         x_at[p] = p * rounded
 
 
-@njit(cache=True, nogil=True)
+@jit
 def bias_sums(dy, dy_at, step, OC, count, at, db):
     """db += dy summed over ``count`` pixels; ``at`` is scratch.
 
     The weights tile does it too: a bias is a weight whose input is always one, here in dy's place.
     """
     one = np.ones(1, np.float32)
-    for p in range(count):
-        at[p] = dy_at + p * step
+    pixels(at, 1, count, dy_at, 0, step)
     o = 0
     while o + LANES <= OC:
         if WIDEST == 4 and o + 4 * LANES <= OC:
@@ -119,7 +121,7 @@ def bias_sums(dy, dy_at, step, OC, count, at, db):
         o += 1
 
 
-@njit(cache=True, nogil=True)
+@jit
 def sum_chunk(flat, at, down, KH, run, gathered, dy, dy_at, step, OC, count, d, db):
     """Add the gradients that ``count`` pixels give to d (OC, K, flat; see _weight_blocks) and db.
 
@@ -141,38 +143,52 @@ def sum_chunk(flat, at, down, KH, run, gathered, dy, dy_at, step, OC, count, d, 
     bias_sums(dy, dy_at, step, OC, count, at, db)
 
 
-@njit(parallel=True, cache=True, nogil=True)
-def _weight_blocks(x, dy, channel, kernel, stride, pad, rows, scratch, gathered, d, db):
-    """d (blocks, OC, K or that rounded up to whole vectors), db (blocks, OC): sums over images."""
+@jit
+def share(item, items, blocks, count, OC):
+    """Item number ``item``'s part of a sum over ``count`` rows: (block, rows, output channels).
+
+    Returns (block, first row, one past the last, first output channel, one past the last).
+    """
+    groups = items // blocks
+    block, group = divmod(item, groups)
+    rows = block * count // blocks, (block + 1) * count // blocks
+    return block, rows[0], rows[1], group * OC // groups, (group + 1) * OC // groups
+
+
+@jit(parallel=True)
+def _weight_blocks(x, dy, channel, kernel, stride, pad, rows, items, scratch, gathered, d, db):
+    """d (blocks, OC, K or that rounded up to whole vectors), db (blocks, OC): sums over rows."""
     N, H, W, C = x.shape
     _, OH, OW, across = dy.shape
-    blocks, OC, _ = d.shape
+    blocks, OC, K = d.shape
     shares = scratch.shape[0]
     dy_flat = dy.reshape(-1)
     direct = inside(H, kernel[0], stride[0], pad[0], OH) == (0, OH)
     direct = direct and inside(W, kernel[1], stride[1], pad[1], OW) == (0, OW)
-    for worker in prange(shares):
+    for unsigned in prange(shares):
+        worker = np.int64(unsigned)
         at = np.empty(rows * OW, np.int64)
-        for block in range(
-            np.int64(worker) * blocks // shares, (np.int64(worker) + 1) * blocks // shares
-        ):
-            d[block] = 0.0
-            db[block] = 0.0
-            for n in range(block * N // blocks, (block + 1) * N // blocks):
-                for top in range(0, OH, rows):
-                    here = min(rows, OH - top)
-                    flat, columns = windows(
-                        *(x, n, (top, here, 0, OW), direct, kernel, stride, pad, (1, 1)),
-                        *(scratch[worker], at),
-                    )
-                    sum_chunk(
-                        *(flat, at, columns * C, kernel[0], kernel[1] * C, gathered[worker]),
-                        *(dy_flat, (n * OH + top) * OW * across + channel, across, OC, here * OW),
-                        *(d[block].reshape(-1), db[block]),
-                    )
+        for item in range(worker * items // shares, (worker + 1) * items // shares):
+            block, row, last, o, o_end = share(item, items, blocks, N * OH, OC)
+            sums = d[block].reshape(-1)[o * K : o_end * K]
+            sums[:] = 0.0
+            db[block, o:o_end] = 0.0
+            while row < last:
+                n, top = divmod(row, OH)
+                here = min(rows, OH - top, last - row)
+                flat, columns = windows(
+                    *(x, n, (top, here, 0, OW), direct, kernel, stride, pad, (1, 1)),
+                    *(scratch[worker], at),
+                )
+                sum_chunk(
+                    *(flat, at, columns * C, kernel[0], kernel[1] * C, gathered[worker]),
+                    *(dy_flat, row * OW * across + channel + o, across, o_end - o, here * OW),
+                    *(sums, db[block, o:o_end]),
+                )
+                row += here
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@jit(parallel=True)
 def add_up(d, db, adding, dw, total):
     """dw (OC, K) and total (OC,) written, or added to: the blocks' sums in order."""
     blocks, OC, _ = d.shape
@@ -189,26 +205,29 @@ def add_up(d, db, adding, dw, total):
             total[o] += db[block, o]
 
 
-def block_sums(N, dw, pixels):
-    """Memory for the sums of N images: d and db of _weight_blocks, and a row a worker to gather in.
+def block_sums(dw, pixels, chunk):
+    """How the sum over ``pixels`` output pixels is split, and memory for it: (items, d, db, gathered).
 
-    ``pixels`` is how many output pixels a worker looks at at a time.
+    Blocks of pixels are summed apart, and so are groups of output channels: ``items`` pairs of the
+    two in all. They depend on the work, not on the threads, and a block is worth its memory.
+    gathered is a row a worker to gather ``chunk`` pixels' windows in.
     """
     OC, KH, KW, C = dw.shape
-    blocks, K = min(BLOCKS, N), KH * KW * C
+    blocks, K = max(1, min(BLOCKS, pixels // PIXELS)), KH * KW * C
+    items = blocks * max(1, OC // CHANNELS)
     whole_vectors = KW * C % LANES == 0
     rounded = K if whole_vectors else -(-K // LANES) * LANES
-    room = 0 if whole_vectors else pixels * rounded + LANES
+    room = 0 if whole_vectors else chunk * rounded + LANES
     d, db = memory.empty((blocks, OC, rounded)), memory.empty((blocks, OC))
-    return d, db, memory.empty((workers(blocks), room))
+    return items, d, db, memory.empty((workers(items), room))
 
 
 def conv2d_backward_weights(x, dy, channel, stride, pad, adding, dw, db):
     """As :func:`minicnn.kernels.reference.conv2d_backward_weights`, float32."""
     OC, KH, KW, C = dw.shape
-    OW = dy.shape[2]
+    N, OH, OW, _ = dy.shape
     rows = max(1, CHUNK // OW)
-    d, bias, gathered = block_sums(len(x), dw, rows * OW)
+    items, d, bias, gathered = block_sums(dw, N * OH * OW, rows * OW)
     scratch = scratch_rows(len(gathered), rows, OW, (KH, KW), stride, C)
-    _weight_blocks(x, dy, channel, (KH, KW), stride, pad, rows, scratch, gathered, d, bias)
+    _weight_blocks(x, dy, channel, (KH, KW), stride, pad, rows, items, scratch, gathered, d, bias)
     add_up(d, bias, adding, dw.reshape(OC, -1), db)

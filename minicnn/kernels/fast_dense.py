@@ -7,7 +7,9 @@ number of threads.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
+
+from minicnn.kernels.jit import jit
 
 COLUMNS = 1024  # columns of dx a thread takes at a time: they stay in its first cache
 
@@ -15,7 +17,7 @@ COLUMNS = 1024  # columns of dx a thread takes at a time: they stay in its first
 _VECTORIZE = {"reassoc", "contract"}
 
 
-@njit(parallel=True, cache=True, nogil=True, fastmath=_VECTORIZE)
+@jit(parallel=True, fastmath=_VECTORIZE)
 def dense_forward(x, w, b, relu, y):
     """As :func:`minicnn.kernels.reference.dense_forward`, float32."""
     N, IN = x.shape
@@ -29,7 +31,7 @@ def dense_forward(x, w, b, relu, y):
             y[n, o] = np.float32(0.0) if relu and total < 0.0 else total
 
 
-@njit(parallel=True, cache=True, nogil=True, fastmath=_VECTORIZE)
+@jit(parallel=True, fastmath=_VECTORIZE)
 def dense_backward_input(dy, w, mask, dx):
     """As :func:`minicnn.kernels.reference.dense_backward_input`, float32."""
     N, IN = dx.shape
@@ -47,7 +49,7 @@ def dense_backward_input(dy, w, mask, dx):
                     dx[n, k] = dx[n, k] if mask[n, k] > 0.0 else np.float32(0.0)
 
 
-@njit(parallel=True, cache=True, nogil=True, fastmath=_VECTORIZE)
+@jit(parallel=True, fastmath=_VECTORIZE)
 def dense_backward_weights(x, dy, adding, dw, db):
     """As :func:`minicnn.kernels.reference.dense_backward_weights`, float32."""
     N, IN = x.shape
@@ -63,7 +65,7 @@ def dense_backward_weights(x, dy, adding, dw, db):
                 row[k] += gradient * x[n, k]
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@jit(parallel=True)
 def relu_backward(dy, y, dx):
     """As :func:`minicnn.kernels.reference.relu_backward`, float32."""
     flat_dy, flat_y, flat_dx = dy.reshape(-1), y.reshape(-1), dx.reshape(-1)
@@ -71,7 +73,7 @@ def relu_backward(dy, y, dx):
         flat_dx[i] = flat_dy[i] if flat_y[i] > 0.0 else np.float32(0.0)
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@jit(parallel=True)
 def dropout(x, rate, key, first, y):
     """As :func:`minicnn.kernels.reference.dropout`, float32."""
     flat_x, flat_y = x.reshape(-1), y.reshape(-1)
@@ -85,7 +87,7 @@ def dropout(x, rate, key, first, y):
         flat_y[i] = flat_x[i] * scale if z >> np.uint64(32) >= bar else np.float32(0.0)
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@jit(parallel=True)
 def softmax_forward(x, y):
     """As :func:`minicnn.kernels.reference.softmax_forward`, float32."""
     for n in prange(x.shape[0]):
@@ -93,7 +95,7 @@ def softmax_forward(x, y):
         y[n] /= y[n].sum()
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@jit(parallel=True)
 def softmax_backward(dy, y, dx):
     """As :func:`minicnn.kernels.reference.softmax_backward`, float32."""
     for n in prange(y.shape[0]):

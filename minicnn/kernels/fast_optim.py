@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
+
+from minicnn.kernels.jit import jit
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@jit(parallel=True)
 def sgd_update(w, v, grad, lr, momentum, nesterov, decay):
     """As :func:`minicnn.kernels.reference.sgd_update`, float32."""
     lr, momentum, decay = np.float32(lr), np.float32(momentum), np.float32(decay)
@@ -17,7 +19,7 @@ def sgd_update(w, v, grad, lr, momentum, nesterov, decay):
         w[i] = w[i] * decay + (again * v[i] - once_more * grad[i])
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@jit(parallel=True)
 def adam_update(w, m, v, grad, rate, beta_1, beta_2, epsilon, decay):
     """As :func:`minicnn.kernels.reference.adam_update`, float32."""
     rate, decay, epsilon = np.float32(rate), np.float32(decay), np.float32(epsilon)

@@ -8,9 +8,10 @@ and windows of more than 256 pixels, whose places no byte holds, take plain loop
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from minicnn.kernels import reference
+from minicnn.kernels.jit import jit
 from minicnn.kernels.reference import _window
 from minicnn.kernels.vector_pool import window_gradient, window_max
 from minicnn.kernels.vector_tiles import LANES
@@ -28,100 +29,86 @@ def maxpool_backward(dy, argmax, kernel, stride, pad, dx):
     (_maxpool_backward if fast else reference.maxpool_backward)(dy, argmax, kernel, stride, pad, dx)
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@jit(parallel=True)
 def _maxpool_forward(x, kernel, stride, pad, y, argmax):
     _, H, W, C = x.shape
     N, OH, OW, _ = y.shape
     x_flat, y_flat, argmax_flat = x.reshape(-1), y.reshape(-1), argmax.reshape(-1)
-    for row in prange(N * OH):
-        n, i = divmod(np.int64(row), OH)
-        offsets = np.empty(kernel[0] * kernel[1], np.int64)
-        places = np.empty(len(offsets), np.int64)
-        for j in range(OW):
-            count = 0
-            for kh in range(kernel[0]):
-                h = i * stride[0] - pad[0] + kh
-                for kw in range(kernel[1]):
-                    v = j * stride[1] - pad[1] + kw
-                    if 0 <= h < H and 0 <= v < W:
-                        offsets[count] = ((n * H + h) * W + v) * C
-                        places[count] = kh * kernel[1] + kw
-                        count += 1
-            at = (row * OW + j) * C
-            pool_pixel(x_flat, 0, offsets, places, count, C, y_flat, argmax_flat, at)
+    for unsigned in prange(N * OH):
+        row = np.int64(unsigned)
+        n, i = divmod(row, OH)
+        top = i * stride[0] - pad[0]
+        pool_row(
+            *(x_flat, (n * H + top) * W * C, W, C, (max(-top, 0), min(H - top, kernel[0]))),
+            *(kernel[1], stride[1], pad[1], y_flat, argmax_flat, row * OW * C, OW),
+        )
 
 
-@njit(cache=True, nogil=True)
-def pool_pixel(x, x_at, offsets, places, count, C, y, argmax, y_at):
-    """The largest of ``count`` pixels, all C channels; arguments as those of window_max."""
-    window_max(x, x_at, offsets, places, count, C // LANES, y, argmax, y_at)
-    for c in range(C - C % LANES, C):
-        best, place = x[x_at + offsets[0] + c], places[0]
-        for t in range(1, count):
-            value = x[x_at + offsets[t] + c]
-            if best == best and not value <= best:
-                best, place = value, places[t]
-        y[y_at + c], argmax[y_at + c] = best, place
+@jit
+def pool_row(x, x_at, W, C, rows, KW, stride, pad, y, argmax, y_at, OW):
+    """One row of output, to y[y_at...] and argmax[y_at...]; all arrays flat.
+
+    x_at    where the windows' first row begins, which may be one of padding
+    rows    (first, one past the last) kh that lie in the image
+    """
+    for j in range(OW):
+        left = j * stride - pad
+        at, to = x_at + left * C, y_at + j * C
+        columns = max(-left, 0), min(W - left, KW)
+        window_max(x, at, W * C, C, rows, columns, KW, C // LANES, y, argmax, to)
+        for c in range(C - C % LANES, C):
+            best, place = np.float32(-np.inf), rows[0] * KW + columns[0]
+            for kh in range(rows[0], rows[1]):
+                for kw in range(columns[0], columns[1]):
+                    value = x[at + (kh * W + kw) * C + c]
+                    if best == best and not value <= best:
+                        best, place = value, kh * KW + kw
+            y[to + c], argmax[to + c] = best, place
 
 
-@njit(cache=True, nogil=True)
-def gradient_pixel(dy, argmax, starts, places, count, C, dx, dx_at):
-    """The gradient of one pixel, all C channels; arguments as those of window_gradient."""
-    window_gradient(dy, argmax, starts, places, count, C // LANES, dx, dx_at)
-    for c in range(C - C % LANES, C):
-        total = np.float32(0.0)
-        for t in range(count):
-            if argmax[starts[t] + c] == places[t]:
-                total += dy[starts[t] + c]
-        dx[dx_at + c] = total
-
-
-@njit(cache=True, nogil=True)
-def covering(h, stride, pad, kernel, out):
-    """First and one-past-last output whose window covers input ``h``, along one axis."""
-    reach = h + pad
-    return max((reach - kernel) // stride + 1, 0), min(reach // stride + 1, out)
-
-
-@njit(cache=True, nogil=True)
-def gradient_row(dy, argmax, n, h, W, kernel, stride, pad, out, C, starts, places, dx, dx_at):
+@jit
+def gradient_row(dy, argmax, n, h, W, kernel, stride, pad, out, C, dx, dx_at):
     """Row h of image n's input gradient, W pixels, to dx[dx_at...]; all arrays flat.
 
-    ``out`` is (OH, OW) of the pooling; starts and places are scratch, KH * KW each.
+    ``out`` is (OH, OW) of the pooling.
     """
-    top, bottom = covering(h, stride[0], pad[0], kernel[0], out[0])
-    left, right = 0, 0  # as ``covering`` would say for column v, but without its divisions
-    for v in range(W):
-        while left * stride[1] + kernel[1] <= v + pad[1]:
+    h, wide = h + pad[0], out[1] * C
+    # the windows that cover the row, and below the column: first, one past the last
+    rows = max((h - kernel[0]) // stride[0] + 1, 0), min(h // stride[0] + 1, out[0])
+    left, right, start = 0, 0, n * out[0] * wide
+    for v in range(pad[1], pad[1] + W):
+        while left * stride[1] + kernel[1] <= v:
             left += 1
-        while right < out[1] and right * stride[1] <= v + pad[1]:
+        while right < out[1] and right * stride[1] <= v:
             right += 1
-        count = 0
-        for i in range(top, bottom):
-            kh = h + pad[0] - i * stride[0]
-            for j in range(left, right):
-                starts[count] = ((n * out[0] + i) * out[1] + j) * C
-                places[count] = kh * kernel[1] + v + pad[1] - j * stride[1]
-                count += 1
-        gradient_pixel(dy, argmax, starts, places, count, C, dx, dx_at + v * C)
+        columns, to = (left, right), dx_at + (v - pad[1]) * C
+        place, steps = h * kernel[1] + v, (stride[0] * kernel[1], stride[1])
+        window_gradient(dy, argmax, start, wide, C, rows, columns, place, steps, C // LANES, dx, to)
+        for c in range(C - C % LANES, C):
+            total = np.float32(0.0)
+            for i in range(rows[0], rows[1]):
+                for j in range(left, right):
+                    at = start + i * wide + j * C + c
+                    if argmax[at] == place - i * steps[0] - j * steps[1]:
+                        total += dy[at]
+            dx[to + c] = total
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@jit(parallel=True)
 def _maxpool_backward(dy, argmax, kernel, stride, pad, dx):
     _, OH, OW, C = dy.shape
     N, H, W, _ = dx.shape
     dy_flat, argmax_flat, dx_flat = dy.reshape(-1), argmax.reshape(-1), dx.reshape(-1)
-    for row in prange(N * H):
-        n, h = divmod(np.int64(row), H)
-        starts = np.empty(kernel[0] * kernel[1], np.int64)
-        places = np.empty(len(starts), np.int64)
+    for unsigned in prange(N * H):
+        row = np.int64(unsigned)
+        n, h = divmod(row, H)
         gradient_row(
-            *(dy_flat, argmax_flat, n, h, W, kernel, stride, pad, (OH, OW), C, starts, places),
-            *(dx_flat, np.int64(row) * W * C),
+            *(dy_flat, argmax_flat, n, h, W, kernel, stride, pad, (OH, OW), C),
+            *(dx_flat, row * W * C),
         )
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@jit(parallel=True)
 def avgpool_forward(x, kernel, stride, pad, y):
     """As :func:`minicnn.kernels.reference.avgpool_forward`, float32."""
     _, H, W, _ = x.shape
@@ -142,7 +129,7 @@ def avgpool_forward(x, kernel, stride, pad, y):
                     mean[c] *= share
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@jit(parallel=True)
 def avgpool_backward(dy, kernel, stride, pad, dx):
     """As :func:`minicnn.kernels.reference.avgpool_backward`, float32."""
     N, OH, OW, C = dy.shape

@@ -8,12 +8,13 @@ made, pooled and forgotten; in backward, a few rows of its gradient are made and
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from minicnn.kernels import memory
 from minicnn.kernels.fast_conv import panels_product
-from minicnn.kernels.fast_conv_weights import CHUNK, add_up, block_sums, sum_chunk
-from minicnn.kernels.fast_pool import gradient_row, pool_pixel
+from minicnn.kernels.fast_conv_weights import CHUNK, add_up, block_sums, share, sum_chunk
+from minicnn.kernels.fast_pool import gradient_row, pool_row
+from minicnn.kernels.jit import jit
 from minicnn.kernels.panels import forward_panels, packed
 from minicnn.kernels.vector_tiles import LANES
 from minicnn.kernels.windows import copy, inside, scratch_rows, windows, workers
@@ -21,7 +22,7 @@ from minicnn.kernels.windows import copy, inside, scratch_rows, windows, workers
 POOLED_ROWS = 4  # rows of the pooling's output that are made at a time
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@jit(parallel=True)
 def _forward(
     x, panels, w_shape, stride, pad, size, kernel, pool_stride, y, argmax, parts, scratch, band
 ):
@@ -41,11 +42,6 @@ def _forward(
         x_at, y_to = np.empty(pixels, np.int64), np.arange(pixels) * OC
         taps = np.empty(KH, np.int64)
         whole = np.empty(pixels * (OC + LANES) if OC % LANES else 0, np.float32)
-        offsets = np.empty(kernel[0] * kernel[1], np.int64)
-        for kh in range(kernel[0]):
-            for kw in range(kernel[1]):
-                offsets[kh * kernel[1] + kw] = kh * row + kw * OC
-        places = np.arange(len(offsets))
         for item in range(
             worker * N * parts // len(scratch), (worker + 1) * N * parts // len(scratch)
         ):
@@ -73,12 +69,11 @@ def _forward(
                 )
                 done = end
                 for p in range(i, i_end):
-                    for q in range(PW):
-                        at = ((p - i) * pool_stride[0] * OW + q * pool_stride[1]) * OC
-                        to = ((n * PH + p) * PW + q) * OC
-                        pool_pixel(
-                            conv, at, offsets, places, len(offsets), OC, y_flat, argmax_flat, to
-                        )
+                    pool_row(
+                        *(conv, (p - i) * pool_stride[0] * row, OW, OC, (0, kernel[0])),
+                        *(kernel[1], pool_stride[1], 0, y_flat, argmax_flat),
+                        *((n * PH + p) * PW * OC, PW),
+                    )
 
 
 def conv_pool_forward(x, w, b, stride, pad, size, kernel, pool_stride, y, argmax):
@@ -98,30 +93,17 @@ def conv_pool_forward(x, w, b, stride, pad, size, kernel, pool_stride, y, argmax
     )
 
 
-@njit(parallel=True, cache=True, nogil=True)
-def _weight_blocks(
-    x,
-    dy,
-    argmax,
-    conv_kernel,
-    stride,
-    pad,
-    size,
-    kernel,
-    pool_stride,
-    rows,
-    scratch,
-    band,
-    gathered,
-    d,
-    db,
-):
-    """d and db as those of fast_conv_weights._weight_blocks; band for rows of the gradient."""
+@jit(parallel=True)
+def _weight_blocks(x, dy, argmax, geometry, pooling, rows, items, scratch, band, gathered, d, db):
+    """d and db as those of fast_conv_weights._weight_blocks; band for rows of the gradient.
+
+    geometry, pooling   (kernel, stride, pad, size) of the convolution, (kernel, stride)
+    """
+    (KH, KW), stride, pad, (OH, OW) = geometry
+    kernel, pool_stride = pooling
     N, H, W, C = x.shape
-    _, PH, PW, _ = dy.shape
-    OH, OW = size
-    blocks, OC, _ = d.shape
-    KH, KW = conv_kernel
+    out = dy.shape[1:3]
+    blocks, OC, K = d.shape
     shares = len(scratch)
     dy_flat, argmax_flat = dy.reshape(-1), argmax.reshape(-1)
     direct = inside(H, KH, stride[0], pad[0], OH) == (0, OH)
@@ -129,27 +111,28 @@ def _weight_blocks(
     for unsigned in prange(shares):
         worker = np.int64(unsigned)
         at = np.empty(rows * OW, np.int64)
-        starts = np.empty(kernel[0] * kernel[1], np.int64)
-        places = np.empty(len(starts), np.int64)
-        for block in range(worker * blocks // shares, (worker + 1) * blocks // shares):
-            d[block] = 0.0
-            db[block] = 0.0
-            for n in range(block * N // blocks, (block + 1) * N // blocks):
-                for top in range(0, OH, rows):
-                    here = min(rows, OH - top)
-                    for i in range(here):
-                        gradient_row(
-                            *(dy_flat, argmax_flat, n, top + i, OW, kernel, pool_stride, (0, 0)),
-                            *((PH, PW), OC, starts, places, band[worker], i * OW * OC),
-                        )
-                    flat, wide = windows(
-                        *(x, n, (top, here, 0, OW), direct, conv_kernel, stride, pad, (1, 1)),
-                        *(scratch[worker], at),
+        for item in range(worker * items // shares, (worker + 1) * items // shares):
+            block, row, last, o, o_end = share(item, items, blocks, N * OH, OC)
+            sums = d[block].reshape(-1)[o * K : o_end * K]
+            sums[:] = 0.0
+            db[block, o:o_end] = 0.0
+            while row < last:
+                n, top = divmod(row, OH)
+                here = min(rows, OH - top, last - row)
+                for i in range(here):
+                    gradient_row(
+                        *(dy_flat, argmax_flat, n, top + i, OW, kernel, pool_stride, (0, 0), out),
+                        *(OC, band[worker], i * OW * OC),
                     )
-                    sum_chunk(
-                        *(flat, at, wide * C, KH, KW * C, gathered[worker]),
-                        *(band[worker], 0, OC, OC, here * OW, d[block].reshape(-1), db[block]),
-                    )
+                flat, wide = windows(
+                    *(x, n, (top, here, 0, OW), direct, (KH, KW), stride, pad, (1, 1)),
+                    *(scratch[worker], at),
+                )
+                sum_chunk(
+                    *(flat, at, wide * C, KH, KW * C, gathered[worker]),
+                    *(band[worker], o, OC, o_end - o, here * OW, sums, db[block, o:o_end]),
+                )
+                row += here
 
 
 def conv_pool_backward_weights(
@@ -157,12 +140,13 @@ def conv_pool_backward_weights(
 ):
     """As :func:`minicnn.kernels.reference.conv_pool_backward_weights`, float32 and uint8."""
     OC, KH, KW, C = dw.shape
-    rows = max(1, CHUNK // size[1])
-    d, bias, gathered = block_sums(len(x), dw, rows * size[1])
-    scratch = scratch_rows(len(gathered), rows, size[1], (KH, KW), stride, C)
-    band = memory.empty((len(gathered), rows * size[1] * OC))
+    OH, OW = size
+    rows = max(1, CHUNK // OW)
+    items, d, bias, gathered = block_sums(dw, len(x) * OH * OW, rows * OW)
+    scratch = scratch_rows(len(gathered), rows, OW, (KH, KW), stride, C)
+    band = memory.empty((len(gathered), rows * OW * OC))
     _weight_blocks(
-        *(x, dy, argmax, (KH, KW), stride, pad, size, kernel, pool_stride, rows),
+        *(x, dy, argmax, ((KH, KW), stride, pad, size), (kernel, pool_stride), rows, items),
         *(scratch, band, gathered, d, bias),
     )
     add_up(d, bias, adding, dw.reshape(OC, -1), db)

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
-from numba import njit
 
+from minicnn.kernels.jit import jit
 from minicnn.kernels.vector_tiles import LANES, WIDEST
 
 # (what the panels are for, ids of the weights) -> panels, and the weights that were made read-only
@@ -82,13 +82,13 @@ def expands_gradient_panels(w1, w3):
     return panels
 
 
-@njit(cache=True, nogil=True)
+@jit
 def panel_width(left):
     """How many vectors wide the next panel is, with ``left`` vectors to go."""
     return min(left, WIDEST)
 
 
-@njit(cache=True, nogil=True)
+@jit
 def _pack_forward(w, b, panels):
     OC = w.shape[0]
     flat = w.reshape(OC, -1)
@@ -102,7 +102,7 @@ def _pack_forward(w, b, panels):
                 panels[column + (k + 1) * across] = flat[o, k]
 
 
-@njit(cache=True, nogil=True)
+@jit
 def _pack_turned(w, k0, K, panels):
     """The turned w from row k0 on of panels that have K rows in all."""
     OC, KH, KW, C = w.shape

@@ -18,10 +18,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from minicnn.kernels.jit import jit
 
 
-@njit(cache=True)
+@jit
 def conv2d_forward(x, w, b, stride, pad, relu, y, channel):
     """y[..., channel:channel+OC] = x correlated with w, plus b, then ReLU if ``relu``.
 
@@ -51,7 +52,7 @@ def conv2d_forward(x, w, b, stride, pad, relu, y, channel):
                     y[n, i, j, channel + o] = total
 
 
-@njit(cache=True)
+@jit
 def conv2d_backward_input(dy, w, stride, pad, mask, dx):
     """dx = the gradient that reaches x, where ``mask`` is positive; 0 elsewhere.
 
@@ -82,7 +83,7 @@ def conv2d_backward_input(dy, w, stride, pad, mask, dx):
                     dx[n, h, v, c] = total
 
 
-@njit(cache=True)
+@jit
 def expands_backward_input(dy, w1, w3, mask, dx):
     """dx of a fire module's two expands: 1x1 and KHxKW 'same' convolutions of one input.
 
@@ -110,7 +111,7 @@ def expands_backward_input(dy, w1, w3, mask, dx):
                     dx[n, h, v, c] = total
 
 
-@njit(cache=True)
+@jit
 def conv2d_backward_weights(x, dy, channel, stride, pad, adding, dw, db):
     """dw (OC, KH, KW, C) and db (OC,): gradients summed over images and pixels.
 
@@ -142,7 +143,7 @@ def conv2d_backward_weights(x, dy, channel, stride, pad, adding, dw, db):
                     dw[o, kh, kw, c] = total
 
 
-@njit(cache=True)
+@jit
 def maxpool_forward(x, kernel, stride, pad, y, argmax):
     """y = the largest value of each window; argmax = its place kh * KW + kw in the window.
 
@@ -171,7 +172,7 @@ def maxpool_forward(x, kernel, stride, pad, y, argmax):
                     argmax[n, i, j, c] = place
 
 
-@njit(cache=True)
+@jit
 def maxpool_backward(dy, argmax, kernel, stride, pad, dx):
     """dx = each dy added to the pixel that won its window; the other pixels get 0."""
     N, OH, OW, C = dy.shape
@@ -186,7 +187,7 @@ def maxpool_backward(dy, argmax, kernel, stride, pad, dx):
                     dx[n, h, v, c] += dy[n, i, j, c]
 
 
-@njit(cache=True)
+@jit
 def conv_pool_forward(x, w, b, stride, pad, size, kernel, pool_stride, y, argmax):
     """Convolution, ReLU and max-pooling without padding in one: y and argmax as of maxpool_forward.
 
@@ -197,7 +198,7 @@ def conv_pool_forward(x, w, b, stride, pad, size, kernel, pool_stride, y, argmax
     maxpool_forward(conv, kernel, pool_stride, (0, 0), y, argmax)
 
 
-@njit(cache=True)
+@jit
 def conv_pool_backward_weights(
     x, dy, argmax, stride, pad, size, kernel, pool_stride, adding, dw, db
 ):
@@ -210,14 +211,14 @@ def conv_pool_backward_weights(
     conv2d_backward_weights(x, dconv, 0, stride, pad, adding, dw, db)
 
 
-@njit(cache=True)
+@jit
 def _window(i, stride, pad, kernel, size):
     """First and one-past-last input index of output ``i``'s window, cut at the image's border."""
     start = i * stride - pad
     return max(start, 0), min(start + kernel, size)
 
 
-@njit(cache=True)
+@jit
 def avgpool_forward(x, kernel, stride, pad, y):
     """y = the mean of each window; padding does not count, as in TensorFlow."""
     _, H, W, _ = x.shape
@@ -235,7 +236,7 @@ def avgpool_forward(x, kernel, stride, pad, y):
                     y[n, i, j, c] = total / ((bottom - top) * (right - left))
 
 
-@njit(cache=True)
+@jit
 def avgpool_backward(dy, kernel, stride, pad, dx):
     """dx = each dy spread evenly over the pixels of its window."""
     N, OH, OW, C = dy.shape
@@ -253,7 +254,7 @@ def avgpool_backward(dy, kernel, stride, pad, dx):
                             dx[n, h, v, c] += share
 
 
-@njit(cache=True)
+@jit
 def dense_forward(x, w, b, relu, y):
     """y (N, OUT) = x (N, IN) times w (OUT, IN) transposed, plus b (OUT,), then ReLU if ``relu``."""
     for n in range(y.shape[0]):
@@ -266,7 +267,7 @@ def dense_forward(x, w, b, relu, y):
             y[n, o] = total
 
 
-@njit(cache=True)
+@jit
 def dense_backward_input(dy, w, mask, dx):
     """dx (N, IN) = dy (N, OUT) times w (OUT, IN); mask as in conv2d_backward_input."""
     for n in range(dx.shape[0]):
@@ -279,7 +280,7 @@ def dense_backward_input(dy, w, mask, dx):
             dx[n, k] = total
 
 
-@njit(cache=True)
+@jit
 def dense_backward_weights(x, dy, adding, dw, db):
     """dw (OUT, IN) = dy transposed times x; db (OUT,) = dy summed over the images.
 
@@ -297,7 +298,7 @@ def dense_backward_weights(x, dy, adding, dw, db):
             dw[o, k] = total
 
 
-@njit(cache=True)
+@jit
 def relu_backward(dy, y, dx):
     """dx = dy where the ReLU's output y is positive, else 0; all three of one shape."""
     flat_dy, flat_y, flat_dx = dy.reshape(-1), y.reshape(-1), dx.reshape(-1)
@@ -305,7 +306,7 @@ def relu_backward(dy, y, dx):
         flat_dx[i] = flat_dy[i] if flat_y[i] > 0.0 else 0.0
 
 
-@njit(cache=True)
+@jit
 def softmax_forward(x, y):
     """y (N, C): each row of x (N, C) as probabilities.
 
@@ -322,7 +323,7 @@ def softmax_forward(x, y):
             y[n, c] = math.exp(x[n, c] - largest) / total
 
 
-@njit(cache=True)
+@jit
 def softmax_backward(dy, y, dx):
     """dx = y * (dy - sum(dy * y)), row by row; y is the softmax's output."""
     for n in range(y.shape[0]):
@@ -333,7 +334,7 @@ def softmax_backward(dy, y, dx):
             dx[n, c] = y[n, c] * (dy[n, c] - total)
 
 
-@njit(cache=True)
+@jit
 def dropout(x, rate, key, first, y):
     """y = x / (1 - rate), or 0 with probability ``rate``; x and y of one shape.
 
@@ -352,7 +353,7 @@ def dropout(x, rate, key, first, y):
         flat_y[i] = flat_x[i] * scale if z >> np.uint64(32) >= bar else 0.0
 
 
-@njit(cache=True)
+@jit
 def sgd_update(w, v, grad, lr, momentum, nesterov, decay):
     """w *= decay; v = momentum * v - lr * grad; then w += v (``nesterov``: a step ahead).
 
@@ -364,7 +365,7 @@ def sgd_update(w, v, grad, lr, momentum, nesterov, decay):
         w[i] = w[i] * decay + (momentum * v[i] - change if nesterov else v[i])
 
 
-@njit(cache=True)
+@jit
 def adam_update(w, m, v, grad, rate, beta_1, beta_2, epsilon, decay):
     """m and v follow grad and its square; w = w * decay - rate * m / (sqrt(v) + epsilon).
 

@@ -6,6 +6,8 @@ loops over channels of two types, floats and bytes, become much slower code.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -41,41 +43,50 @@ def _groups(builder, vectors, body):
         body(builder.mul(loop.index, INT(LANES)), 1)
 
 
-@intrinsic
-def window_max(typing, x, x_at, offsets, places, count, vectors, y, argmax, y_at):
-    """y[y_at...], argmax[y_at...] = the largest of ``count`` pixels, for ``vectors`` * 16 channels.
+@contextmanager
+def _window(builder, rows, columns):
+    """The body of two loops, over (first, one past the last) rows and columns."""
+    with (
+        cgutils.for_range(builder, rows[1], start=rows[0]) as row,
+        cgutils.for_range(builder, columns[1], start=columns[0]) as column,
+    ):
+        yield row.index, column.index
 
-    x, x_at           flat input; pixel t of the window begins at x_at + offsets[t]
-    places            places[t] is what argmax says when pixel t wins; the first of equals does
+
+@intrinsic
+def window_max(typing, x, x_at, down, across, rows, columns, width, vectors, y, argmax, y_at):
+    """y[y_at...], argmax[y_at...] = the largest pixel of a window, for ``vectors`` * 16 channels.
+
+    x, x_at           flat input; pixel (kh, kw) of the window begins at x_at + kh * down + kw * across
+    rows, columns     (first, one past the last) kh and kw that lie in the image
+    width             KW: argmax says kh * KW + kw; the first of equal pixels wins
     y, argmax, y_at   flat outputs, float32 and uint8
     """
-    whole = types.intp
-    arguments = (x, whole, offsets, places, whole, whole, y, argmax, whole)
+    whole, pair = types.intp, types.UniTuple(types.intp, 2)
+    arguments = (x, whole, whole, whole, pair, pair, whole, whole, y, argmax, whole)
 
     def codegen(context, builder, signature, args):
-        x_data, offset_data, place_data, y_data, argmax_data = (
-            data_of(context, builder, signature, args, position) for position in (0, 2, 3, 6, 7)
+        x_data, y_data, argmax_data = (
+            data_of(context, builder, signature, args, position) for position in (0, 8, 9)
         )
-        x_at, count, vectors, y_at = args[1], args[4], args[5], args[8]
+        x_at, down, across, _, _, width, vectors, _, _, y_at = args[1:]
+        rows, columns = (cgutils.unpack_tuple(builder, args[position]) for position in (4, 5))
         best = [cgutils.alloca_once(builder, VECTOR) for _ in range(4)]
         place = [cgutils.alloca_once(builder, _PLACES) for _ in range(4)]
+        none = ir.Constant(VECTOR, [float("-inf")] * LANES)
 
-        def values(start, t):
-            """Where pixel t's channels begin, and its place in every lane."""
-            offset = builder.load(builder.gep(offset_data, [t]))
-            here = _same(builder, builder.load(builder.gep(place_data, [t])))
-            return builder.add(start, offset), here
-
-        def group(c, width):
+        def group(c, wide):
             start = builder.add(x_at, c)
-            first, here = values(start, INT(0))
-            for v in range(width):
-                index = builder.add(first, INT(v * LANES))
-                builder.store(load_vector(builder, x_data, index), best[v])
-                builder.store(here, place[v])
-            with cgutils.for_range(builder, count, start=INT(1)) as loop:
-                at, here = values(start, loop.index)
-                for v in range(width):
+            first = builder.add(builder.mul(rows[0], width), columns[0])
+            for v in range(wide):
+                # what a window of nothing but -inf answers
+                builder.store(none, best[v])
+                builder.store(_same(builder, first), place[v])
+            with _window(builder, rows, columns) as (kh, kw):
+                offset = builder.add(builder.mul(kh, down), builder.mul(kw, across))
+                at = builder.add(start, offset)
+                here = _same(builder, builder.add(builder.mul(kh, width), kw))
+                for v in range(wide):
                     value = load_vector(builder, x_data, builder.add(at, INT(v * LANES)))
                     old = builder.load(best[v])
                     # a NaN wins ("unordered or greater") and, once it has, stays ("ordered")
@@ -83,7 +94,7 @@ def window_max(typing, x, x_at, offsets, places, count, vectors, y, argmax, y_at
                     wins = builder.and_(larger, builder.fcmp_ordered("ord", old, old))
                     builder.store(builder.select(wins, value, old), best[v])
                     builder.store(builder.select(wins, here, builder.load(place[v])), place[v])
-            for v in range(width):
+            for v in range(wide):
                 to = builder.add(builder.add(y_at, c), INT(v * LANES))
                 store_vector(builder, builder.load(best[v]), y_data, to)
                 address = _byte_address(builder, argmax_data, to)
@@ -96,36 +107,42 @@ def window_max(typing, x, x_at, offsets, places, count, vectors, y, argmax, y_at
 
 
 @intrinsic
-def window_gradient(typing, dy, argmax, starts, places, count, vectors, dx, dx_at):
-    """dx[dx_at...] = the sum of dy over the windows that the pixel won, ``vectors`` * 16 channels.
+def window_gradient(
+    typing, dy, argmax, at, down, across, rows, columns, place, steps, vectors, dx, dx_at
+):
+    """dx[dx_at...] = the sum of dy over the windows that a pixel won, ``vectors`` * 16 channels.
 
-    dy, argmax    flat; window t, one of ``count`` that cover the pixel, begins at starts[t]
-    places        places[t] is the pixel's place in window t
+    dy, argmax, at    flat; window (i, j) begins at at + i * down + j * across
+    rows, columns     (first, one past the last) i and j of the windows that cover the pixel
+    place, steps      the pixel's place in window (i, j) is place - i * steps[0] - j * steps[1]
     """
-    whole = types.intp
-    arguments = (dy, argmax, starts, places, whole, whole, dx, whole)
+    whole, pair = types.intp, types.UniTuple(types.intp, 2)
+    arguments = (dy, argmax, whole, whole, whole, pair, pair, whole, pair, whole, dx, whole)
 
     def codegen(context, builder, signature, args):
-        dy_data, argmax_data, start_data, place_data, dx_data = (
-            data_of(context, builder, signature, args, position) for position in (0, 1, 2, 3, 6)
+        dy_data, argmax_data, dx_data = (
+            data_of(context, builder, signature, args, position) for position in (0, 1, 10)
         )
-        count, vectors, dx_at = args[4], args[5], args[7]
+        at, down, across, _, _, place, _, vectors, _, dx_at = args[2:]
+        rows, columns, steps = (cgutils.unpack_tuple(builder, args[i]) for i in (5, 6, 8))
         totals = [cgutils.alloca_once(builder, VECTOR) for _ in range(4)]
         zero = ir.Constant(VECTOR, [0.0] * LANES)
 
-        def group(c, width):
-            for total in totals[:width]:
+        def group(c, wide):
+            for total in totals[:wide]:
                 builder.store(zero, total)
-            with cgutils.for_range(builder, count) as loop:
-                start = builder.add(builder.load(builder.gep(start_data, [loop.index])), c)
-                here = _same(builder, builder.load(builder.gep(place_data, [loop.index])))
-                for v, total in enumerate(totals[:width]):
-                    at = builder.add(start, INT(v * LANES))
-                    won = builder.load(_byte_address(builder, argmax_data, at), align=1)
+            with _window(builder, rows, columns) as (i, j):
+                offset = builder.add(builder.mul(i, down), builder.mul(j, across))
+                start = builder.add(builder.add(at, c), offset)
+                back = builder.add(builder.mul(i, steps[0]), builder.mul(j, steps[1]))
+                here = _same(builder, builder.sub(place, back))
+                for v, total in enumerate(totals[:wide]):
+                    index = builder.add(start, INT(v * LANES))
+                    won = builder.load(_byte_address(builder, argmax_data, index), align=1)
                     mine = builder.icmp_signed("==", builder.zext(won, _PLACES), here)
-                    share = builder.select(mine, load_vector(builder, dy_data, at), zero)
-                    builder.store(builder.fadd(builder.load(total), share), total)
-            for v, total in enumerate(totals[:width]):
+                    part = builder.select(mine, load_vector(builder, dy_data, index), zero)
+                    builder.store(builder.fadd(builder.load(total), part), total)
+            for v, total in enumerate(totals[:wide]):
                 to = builder.add(builder.add(dx_at, c), INT(v * LANES))
                 store_vector(builder, builder.load(total), dx_data, to)
 

@@ -8,9 +8,10 @@ windows reach over the border, the rows they need are copied into a scratch imag
 
 from __future__ import annotations
 
-from numba import get_num_threads, njit
+from numba import get_num_threads
 
 from minicnn.kernels import memory
+from minicnn.kernels.jit import jit
 
 
 def workers(items):
@@ -24,14 +25,14 @@ def scratch_rows(count, rows, OW, kernel, stride, C):
     return memory.empty((count, tall * wide * C))
 
 
-@njit(cache=True, nogil=True)
+@jit
 def inside(size, kernel, stride, pad, out):
     """First and one-past-last output whose window lies wholly in the image, along one axis."""
     first = min((pad + stride - 1) // stride, out)
     return first, max(min((size + pad - kernel) // stride + 1, out), first)
 
 
-@njit(cache=True, nogil=True)
+@jit
 def windows(x, n, rectangle, direct, kernel, stride, pad, spread, scratch, at):
     """Fill ``at`` for a rectangle of output pixels; (flat input, its pixels in a row).
 
@@ -49,20 +50,30 @@ def windows(x, n, rectangle, direct, kernel, stride, pad, spread, scratch, at):
     else:
         flat, wide, start = scratch, (columns - 1) * stride[1] + kernel[1], 0
         copy_padded(x, n, top, (rows - 1) * stride[0] + kernel[0], edge, wide, spread, scratch)
-    for i in range(rows):
-        for j in range(columns):
-            at[i * columns + j] = start + (i * stride[0] * wide + j * stride[1]) * C
+    pixels(at, rows, columns, start, stride[0] * wide * C, stride[1] * C)
     return flat, wide
 
 
-@njit(cache=True, nogil=True)
+@jit
+def pixels(table, rows, columns, start, down, across):
+    """Fill the table, row by row: a pixel of the rectangle at start + row * down + column * across.
+
+    A view that begins at 0 again: an index that could be negative keeps LLVM from vector code.
+    """
+    for i in range(rows):
+        row, first = table[i * columns : (i + 1) * columns], start + i * down
+        for j in range(len(row)):
+            row[j] = first + j * across
+
+
+@jit
 def copy(x, y):
     """y = x, both flat: on views that begin at 0, LLVM makes vector code of it."""
     for i in range(len(y)):
         y[i] = x[i]
 
 
-@njit(cache=True, nogil=True)
+@jit
 def copy_padded(x, n, top, rows, left, columns, spread, scratch):
     """Rows top... and columns left... of image n into a flat image; zeros beyond the border.
 

@@ -13,7 +13,7 @@ from minicnn import kernels
 from minicnn.layers.base import Layer, Shape
 from minicnn.layers.conv_pool import ConvPool
 
-BLOCK_BYTES = 64 << 20  # activations of the images that go through the network together
+BLOCK_BYTES = 32 << 20  # activations of the images that go through the network together
 
 
 class Sequential(Layer):

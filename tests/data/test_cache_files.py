@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from minicnn.data import folder, images
-from minicnn.data.cache import cache_folder, decode_all
+from minicnn.data.cache import decode_all
 from minicnn.errors import UserError
-from minicnn.files import host
+from minicnn.files import cache_folder, host
 
 SIZE = (12, 16)
 
