@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minicnn import data, preparation, report, trained
+from minicnn import data, kernels, preparation, report, trained
 from minicnn.data.dataset import Dataset
 from minicnn.data.loader import plain_batches, prefetch
 from minicnn.errors import Parser, UserError, command
@@ -25,7 +25,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     network = trained.load(args.run)
     dataset, positions, which = _choose(network, args.data, args.split, args.skip_bad)
     batches = plain_batches(dataset, positions, BATCH, network.normalization)
-    figures = collect(network.net.forward, prefetch(batches)).report()
+    with kernels.constant_weights():
+        figures = collect(network.net.forward, prefetch(batches)).report()
     picture = Path(args.out) if args.out else _beside(network.path)
     if args.json:
         described = {"run": str(network.path), "classes": network.classes, "set": which}

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 import minicnn
 import models
-from minicnn import checkpoint, preparation, report
+from minicnn import checkpoint, kernels, preparation, report
 from minicnn.checkpoint import Checkpoint
 from minicnn.config import Config
 from minicnn.data import balance
@@ -112,7 +112,8 @@ class Trainer:
 
     def _end_epoch(self, number: int, speed: float) -> None:
         partial = self.optimizer.steps % self.steps_per_epoch != 0
-        tested = collect(self.net.forward, prefetch(self._test_batches())).report()
+        with kernels.constant_weights():
+            tested = collect(self.net.forward, prefetch(self._test_batches())).report()
         if not math.isfinite(tested["loss"]):
             raise self._diverged("loss")
         row = {

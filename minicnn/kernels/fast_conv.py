@@ -9,8 +9,10 @@ Results do not depend on the number of threads: every output is summed by one th
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
-from numba import prange
+from numba import get_num_threads, prange
 
 from minicnn.kernels.jit import jit
 from minicnn.kernels.panels import (
@@ -99,9 +101,9 @@ def panels_product(
 
 @jit(parallel=True)
 def _correlate(
-    x, panels, places, run, kernel, stride, pad, spread, relu, mask, y, channel, OC, rows, scratch
+    x, panels, places, run, kernel, stride, pad, spread, relu, mask, y, channel, OC, parts, scratch
 ):
-    """y[..., channel:channel+OC] from x (N, H, W, C) and packed weights, ``rows`` rows at a time.
+    """y[..., channel:channel+OC] from x (N, H, W, C) and packed weights, part by part of an image.
 
     places    (runs, 3): run t of a window begins at its kernel row, kernel column and channel
     run       how many neighbouring values a run has
@@ -110,7 +112,7 @@ def _correlate(
     """
     H, W, C = x.shape[1:]
     N, OH, OW, across = y.shape
-    parts = (OH + rows - 1) // rows
+    rows = (OH + parts - 1) // parts
     shares = scratch.shape[0]
     y_flat, mask_flat, masked = y.reshape(-1), mask.reshape(-1), mask.size > 0
     top, bottom = inside(H, kernel[0], stride[0], pad[0], OH)
@@ -125,7 +127,7 @@ def _correlate(
         whole = np.empty(rows * OW * vectors * LANES if OC % LANES else 0, np.float32)
         for item in range(worker * N * parts // shares, (worker + 1) * N * parts // shares):
             n, part = divmod(item, parts)
-            first, last = part * rows, min((part + 1) * rows, OH)
+            first, last = part * OH // parts, (part + 1) * OH // parts
             # rows whose windows lie inside the image, and around their middle a frame to be padded
             start = min(max(top, first), last)
             stop = max(min(bottom, last), start)
@@ -158,6 +160,7 @@ def _correlate(
                 )
 
 
+@cache
 def _places(KH):
     """Kernel rows as runs."""
     places = np.zeros((KH, 3), np.int64)
@@ -165,20 +168,31 @@ def _places(KH):
     return places
 
 
-def _rows_at_a_time(N, OH, OW):
-    """Output rows a worker takes at a time: CHUNK pixels, less where workers would idle."""
-    shares = -(-2 * workers(N * OH) // N)
-    return max(1, min(CHUNK // OW, -(-OH // shares)))
+@cache
+def _expand_places(KH, KW, OC):
+    """The pixels of a kernel in the second half of a pixel's channels, its middle in the first."""
+    pixels = [(kh, kw, OC) for kh in range(KH) for kw in range(KW)]
+    return np.array([*pixels, (KH // 2, KW // 2, 0)])
+
+
+@cache
+def _parts(N, OH, OW, threads):
+    """Parts of an image: of CHUNK pixels or less, and a fair share for every thread."""
+    parts = -(-OH // max(1, CHUNK // OW))
+    while N * parts % threads and parts < min(OH, 2 * threads):
+        parts += 1
+    return parts
 
 
 def _run(x, panels, places, run, kernel, stride, pad, spread, relu, mask, y, channel, OC):
     N, OH, OW, _ = y.shape
     if N == 0:
         return
-    rows = _rows_at_a_time(N, OH, OW)
-    scratch = scratch_rows(workers(N * -(-OH // rows)), rows, OW, kernel, stride, x.shape[3])
+    parts = _parts(N, OH, OW, get_num_threads())
+    rows = -(-OH // parts)
+    scratch = scratch_rows(workers(N * parts), rows, OW, kernel, stride, x.shape[3])
     _correlate(
-        *(x, panels, places, run, kernel, stride, pad, spread, relu, mask, y, channel, OC, rows),
+        *(x, panels, places, run, kernel, stride, pad, spread, relu, mask, y, channel, OC, parts),
         scratch,
     )
 
@@ -213,12 +227,9 @@ def expands_backward_input(dy, w1, w3, mask, dx):
     One product of ten runs: the nine pixels of the 3x3's half of dy, then the 1x1's half.
     """
     OC, KH, KW, C = w3.shape
-    places = np.array(
-        [(kh, kw, OC) for kh in range(KH) for kw in range(KW)] + [(KH // 2, KW // 2, 0)]
-    )
     panels = packed("expands", expands_gradient_panels, w1, w3)
     pad = KH // 2, KW // 2
     _run(
-        *(dy, panels, places, OC, (KH, KW), (1, 1), pad, (1, 1)),
+        *(dy, panels, _expand_places(KH, KW, OC), OC, (KH, KW), (1, 1), pad, (1, 1)),
         *(False, mask, dx, 0, C),
     )

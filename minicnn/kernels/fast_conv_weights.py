@@ -206,7 +206,7 @@ def add_up(d, db, adding, dw, total):
 
 
 def block_sums(dw, pixels, chunk):
-    """How the sum over ``pixels`` output pixels is split, and memory for it: (items, d, db, gathered).
+    """How the sum over ``pixels`` output pixels is split: (items, d, db, gathered).
 
     Blocks of pixels are summed apart, and so are groups of output channels: ``items`` pairs of the
     two in all. They depend on the work, not on the threads, and a block is worth its memory.

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import mmap
+import sys
 import weakref
 
 import numpy as np
@@ -29,13 +30,20 @@ def empty(shape: tuple[int, ...], dtype: np.typing.DTypeLike = np.float32) -> np
     try:
         memory = _free[rounded].pop()
     except (KeyError, IndexError):
-        memory = mmap.mmap(-1, rounded)
+        memory = _map(rounded)
     array: np.ndarray = np.ndarray(shape, dtype, memory)
     # a view of the array keeps the array alive (its base is the array, as the mmap is no array),
     # so the memory comes back only after the last of them
     reference = weakref.ref(array, _take_back)
     _lent[id(reference)] = reference, rounded, memory
     return array
+
+
+def _map(size: int) -> mmap.mmap:
+    if sys.platform == "win32":
+        return mmap.mmap(-1, size)
+    # private: by default a child process would write into the same pages
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 
 def _rounded(size: int) -> int:

@@ -57,7 +57,7 @@ def _window(builder, rows, columns):
 def window_max(typing, x, x_at, down, across, rows, columns, width, vectors, y, argmax, y_at):
     """y[y_at...], argmax[y_at...] = the largest pixel of a window, for ``vectors`` * 16 channels.
 
-    x, x_at           flat input; pixel (kh, kw) of the window begins at x_at + kh * down + kw * across
+    x, x_at           flat input; pixel (kh, kw) begins at x_at + kh * down + kw * across
     rows, columns     (first, one past the last) kh and kw that lie in the image
     width             KW: argmax says kh * KW + kw; the first of equal pixels wins
     y, argmax, y_at   flat outputs, float32 and uint8

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from minicnn import kernels
-from minicnn.layers.base import Layer, Shape
+from minicnn.layers.base import Layer, Param, Shape
 from minicnn.layers.conv_pool import ConvPool
 
 BLOCK_BYTES = 32 << 20  # activations of the images that go through the network together
@@ -67,29 +67,18 @@ class Sequential(Layer):
         of one block only are kept. ``loss`` is a mean over images, as those of ``minicnn.loss``.
         """
         N, step = len(x), self.images_per_block(x.shape[1:])
-        value, logits = 0.0, []
+        value, logits, params = 0.0, [], list(self.named_params().values())
         with kernels.constant_weights():
             for start in range(0, N, step):
                 block = slice(start, min(start + step, N))
                 y = self.forward(x[block], train=True)
                 mean, dy = loss(y, labels[block])
                 share = len(y) / N
-                with self._adding(start > 0):
+                with adding(params, start > 0):
                     self.backward(dy * dy.dtype.type(share))
                 value += mean * share
                 logits.append(y)
         return value, np.concatenate(logits)
-
-    @contextmanager
-    def _adding(self, adding: bool) -> Iterator[None]:
-        params = self.named_params().values()
-        for param in params:
-            param.adding = adding
-        try:
-            yield
-        finally:
-            for param in params:
-                param.adding = False
 
     def images_per_block(self, shape: Shape) -> int:
         """How many images of shape (H, W, C) ``gradients`` takes at a time.
@@ -115,6 +104,18 @@ class Sequential(Layer):
         for layer in self.layers.values():
             tensor = layer.emit(graph, tensor)
         return tensor
+
+
+@contextmanager
+def adding(params: list[Param], on: bool) -> Iterator[None]:
+    """Inside, ``backward`` adds to the gradients of these parameters if ``on``."""
+    for param in params:
+        param.adding = on
+    try:
+        yield
+    finally:
+        for param in params:
+            param.adding = False
 
 
 def fused_pairs(layers: list[Layer]) -> list[Layer]:
