@@ -14,6 +14,7 @@ from functools import cache
 import numpy as np
 from numba import get_num_threads, prange
 
+from minicnn.kernels import memory
 from minicnn.kernels.jit import jit
 from minicnn.kernels.panels import (
     expands_gradient_panels,
@@ -31,48 +32,73 @@ from minicnn.kernels.vector_tiles import (
     product_8x2,
     product_8x3,
 )
-from minicnn.kernels.windows import inside, pixels, scratch_rows, windows, workers
+from minicnn.kernels.windows import inside, pixels, workers
 
 CHUNK = 512  # output pixels that are worked on at a time: their inputs fit the first caches
+WINDOW = 2048  # input values of a window that are: their weights do
 
 
 @jit
-def product(width, x, x_at, taps, run, panels, where, y, y_to, channel, count, relu, mask, masked):
+def product(
+    # fmt: off
+    width,
+    x,
+    at,
+    taps,
+    rows,
+    run,
+    panels,
+    where,
+    y,
+    to,
+    channel,
+    count,
+    adding,
+    relu,
+    mask,
+    masked,
+    # fmt: on
+):
     """One panel of channels for ``count`` pixels, tile after tile; arguments as the tile's."""
     p = 0
     while p < count:
         if width == 4:
             product_6x4(
-                x, x_at, taps, run, panels, where, y, y_to, channel, p, count, relu, mask, masked
+                *(x, at, taps, rows, run, panels, where, y, to, channel, p, count),
+                *(adding, relu, mask, masked),
             )
             p += 6
         elif width == 3:
             product_8x3(
-                x, x_at, taps, run, panels, where, y, y_to, channel, p, count, relu, mask, masked
+                *(x, at, taps, rows, run, panels, where, y, to, channel, p, count),
+                *(adding, relu, mask, masked),
             )
             p += 8
         elif width == 2:
             product_8x2(
-                x, x_at, taps, run, panels, where, y, y_to, channel, p, count, relu, mask, masked
+                *(x, at, taps, rows, run, panels, where, y, to, channel, p, count),
+                *(adding, relu, mask, masked),
             )
             p += 8
         elif WIDEST == 1:
             product_6x1(
-                x, x_at, taps, run, panels, where, y, y_to, channel, p, count, relu, mask, masked
+                *(x, at, taps, rows, run, panels, where, y, to, channel, p, count),
+                *(adding, relu, mask, masked),
             )
             p += 6
         else:
             product_8x1(
-                x, x_at, taps, run, panels, where, y, y_to, channel, p, count, relu, mask, masked
+                *(x, at, taps, rows, run, panels, where, y, to, channel, p, count),
+                *(adding, relu, mask, masked),
             )
             p += 8
 
 
 @jit
 def panels_product(
-    OC, x, x_at, taps, run, panels, y, y_to, channel, count, relu, mask, masked, whole
+    OC, K, x, x_at, taps, rows, run, panels, y, y_to, channel, count, relu, mask, masked, whole
 ):
-    """All OC channels of ``count`` pixels, panel after panel.
+    """All OC channels of ``count`` pixels, panel after panel of K rows.
 
     whole   scratch, used where OC is no multiple of a vector: (pixels * whole vectors,)
     """
@@ -83,14 +109,18 @@ def panels_product(
         # whole vectors go to the scratch, the real channels from there to y
         target, to = whole, np.arange(count) * (vectors * LANES)
         first, in_tile = 0, False
+    runs = len(taps)
+    together = max(1, WINDOW // run)  # runs whose weights stay in the second cache
     done = 0
     while done < vectors:
         width, o = panel_width(vectors - done), done * LANES
-        where = o * (len(taps) * run + 1)
-        product(
-            *(width, x, x_at, taps, run, panels, where, target, to, first + o, count),
-            *(relu, mask, in_tile),
-        )
+        for t in range(0, max(runs, 1), together):
+            last = t + together >= runs
+            product(
+                *(width, x, x_at, taps[t : t + together], rows[t : t + together], run, panels),
+                *(o * (K + 1), target, to, first + o, count),
+                *(t > 0, relu & last, mask, in_tile & last),
+            )
         done += width
     if ragged:
         for p in range(count):
@@ -99,65 +129,89 @@ def panels_product(
                 y[k] = whole[to[p] + o] if not masked or mask[k] > 0.0 else 0.0
 
 
+@jit
+def trimmed(places, span, width, top, bottom, left, right, wide, C, taps, rows):
+    """Runs of a window of which rows top... and columns left... lie in the image: (count, length).
+
+    places, span   run t begins at kernel row, kernel column and channel places[t], and reaches over
+                   ``span`` columns of ``width`` values each
+    wide, C        pixels in a row of the input, values in a pixel
+    taps, rows     filled: from the window's first pixel in the image to the run; its row of weights
+    """
+    count, length = 0, 0
+    for t in range(len(places)):
+        kh, kw, channel = places[t]
+        first, last = max(kw, left), min(kw + span, right)
+        if top <= kh < bottom and first < last:
+            taps[count] = ((kh - top) * wide + first - left) * C + channel
+            rows[count] = (t * span + first - kw) * width
+            count, length = count + 1, (last - first) * width
+    return count, length
+
+
+@jit
+def segment(i, last, first_inside, last_inside, kernel, stride, pad, size):
+    """Outputs from i on, along one axis, whose windows reach over the border alike.
+
+    Returns (one past the last of them, first and one past the last kernel row in the image).
+    """
+    if first_inside <= i < last_inside:
+        return min(last, last_inside), 0, kernel
+    start = i * stride - pad
+    return i + 1, min(max(-start, 0), kernel), max(min(size - start, kernel), 0)
+
+
 @jit(parallel=True)
 def _correlate(
-    x, panels, places, run, kernel, stride, pad, spread, relu, mask, y, channel, OC, parts, scratch
+    x, panels, places, span, width, kernel, stride, pad, relu, mask, y, channel, OC, parts, shares
 ):
     """y[..., channel:channel+OC] from x (N, H, W, C) and packed weights, part by part of an image.
 
-    places    (runs, 3): run t of a window begins at its kernel row, kernel column and channel
-    run       how many neighbouring values a run has
-    mask      like y, or empty: results where it is not positive become zero
-    scratch   one row a worker
+    Where windows reach over the border, only the part of the kernel that lies in the image is
+    multiplied: nothing is padded.
+
+    places, span, width   as for ``trimmed``
+    mask                  like y, or empty: results where it is not positive become zero
+    shares                how many loops the N * parts parts are dealt out to
     """
-    H, W, C = x.shape[1:]
+    _, H, W, C = x.shape
     N, OH, OW, across = y.shape
-    rows = (OH + parts - 1) // parts
-    shares = scratch.shape[0]
-    y_flat, mask_flat, masked = y.reshape(-1), mask.reshape(-1), mask.size > 0
+    K = len(places) * span * width
+    part_rows = (OH + parts - 1) // parts
+    x_flat, y_flat = x.reshape(-1), y.reshape(-1)
+    mask_flat, masked = mask.reshape(-1), mask.size > 0
     top, bottom = inside(H, kernel[0], stride[0], pad[0], OH)
     left, right = inside(W, kernel[1], stride[1], pad[1], OW)
-    if spread[0] > 1 or spread[1] > 1 or left == right:
-        top, bottom = 0, 0
     for unsigned in prange(shares):
         worker = np.int64(unsigned)  # prange counts unsigned: mixed in, it turns integers to floats
-        x_at, y_to = np.empty(rows * OW, np.int64), np.empty(rows * OW, np.int64)
-        taps = np.empty(len(places), np.int64)
-        vectors = (OC + LANES - 1) // LANES
-        whole = np.empty(rows * OW * vectors * LANES if OC % LANES else 0, np.float32)
+        x_at, y_to = np.empty(part_rows * OW, np.int64), np.empty(part_rows * OW, np.int64)
+        taps, rows = np.empty(len(places), np.int64), np.empty(len(places), np.int64)
+        room = (OC + LANES - 1) // LANES * LANES if OC % LANES else 0
+        whole = np.empty(part_rows * OW * room, np.float32)
         for item in range(worker * N * parts // shares, (worker + 1) * N * parts // shares):
             n, part = divmod(item, parts)
-            first, last = part * OH // parts, (part + 1) * OH // parts
-            # rows whose windows lie inside the image, and around their middle a frame to be padded
-            start = min(max(top, first), last)
-            stop = max(min(bottom, last), start)
-            for piece in range(5):
-                i, i_end, j, j_end = start, stop, 0, OW
-                if piece == 0:
-                    i, i_end = first, start
-                elif piece == 1:
-                    j_end = left
-                elif piece == 2:
-                    j, j_end = left, right
-                elif piece == 3:
-                    j = right
-                else:
-                    i, i_end = stop, last
-                if i == i_end or j == j_end:
-                    continue
-                rectangle, direct = (i, i_end - i, j, j_end - j), piece == 2
-                flat, wide = windows(
-                    x, n, rectangle, direct, kernel, stride, pad, spread, scratch[worker], x_at
-                )
-                for t in range(len(places)):
-                    taps[t] = (places[t, 0] * wide + places[t, 1]) * C + places[t, 2]
-                corner = ((n * OH + i) * OW + j) * across
-                pixels(y_to, i_end - i, j_end - j, corner, OW * across, across)
-                count = (i_end - i) * (j_end - j)
-                panels_product(
-                    *(OC, flat, x_at, taps, run, panels, y_flat, y_to, channel, count),
-                    *(relu, mask_flat, masked, whole),
-                )
+            i, last = part * OH // parts, (part + 1) * OH // parts
+            while i < last:
+                i_end, kh, kh_end = segment(i, last, top, bottom, kernel[0], stride[0], pad[0], H)
+                j = 0
+                while j < OW:
+                    j_end, kw, kw_end = segment(j, OW, left, right, kernel[1], stride[1], pad[1], W)
+                    runs, run = trimmed(
+                        places, span, width, kh, kh_end, kw, kw_end, W, C, taps, rows
+                    )
+                    first = i * stride[0] - pad[0] + kh, j * stride[1] - pad[1] + kw
+                    corner = ((n * H + first[0]) * W + first[1]) * C
+                    down, right_step = stride[0] * W * C, stride[1] * C
+                    pixels(x_at, i_end - i, j_end - j, corner, down, right_step)
+                    corner = ((n * OH + i) * OW + j) * across
+                    pixels(y_to, i_end - i, j_end - j, corner, OW * across, across)
+                    panels_product(
+                        *(OC, K, x_flat, x_at, taps[:runs], rows[:runs], max(run, 1), panels),
+                        *(y_flat, y_to, channel, (i_end - i) * (j_end - j)),
+                        *(relu, mask_flat, masked, whole),
+                    )
+                    j = j_end
+                i = i_end
 
 
 @cache
@@ -184,17 +238,14 @@ def _parts(N, OH, OW, threads):
     return parts
 
 
-def _run(x, panels, places, run, kernel, stride, pad, spread, relu, mask, y, channel, OC):
+def _run(x, panels, places, span, width, kernel, stride, pad, relu, mask, y, channel, OC):
     N, OH, OW, _ = y.shape
-    if N == 0:
-        return
-    parts = _parts(N, OH, OW, get_num_threads())
-    rows = -(-OH // parts)
-    scratch = scratch_rows(workers(N * parts), rows, OW, kernel, stride, x.shape[3])
-    _correlate(
-        *(x, panels, places, run, kernel, stride, pad, spread, relu, mask, y, channel, OC, parts),
-        scratch,
-    )
+    if N:
+        parts = _parts(N, OH, OW, get_num_threads())
+        _correlate(
+            *(x, panels, places, span, width, kernel, stride, pad, relu, mask, y, channel, OC),
+            *(parts, workers(N * parts)),
+        )
 
 
 _NO_MASK = np.empty((0, 0, 0, 0), np.float32)
@@ -204,21 +255,27 @@ def conv2d_forward(x, w, b, stride, pad, relu, y, channel):
     """As :func:`minicnn.kernels.reference.conv2d_forward`, float32."""
     OC, KH, KW, C = w.shape
     panels = packed("forward", forward_panels, w, b)
-    _run(
-        *(x, panels, _places(KH), KW * C, (KH, KW), stride, pad, (1, 1)),
-        *(relu, _NO_MASK, y, channel, OC),
-    )
+    places = _places(KH)
+    _run(x, panels, places, KW, C, (KH, KW), stride, pad, relu, _NO_MASK, y, channel, OC)
 
 
 def conv2d_backward_input(dy, w, stride, pad, mask, dx):
     """As :func:`minicnn.kernels.reference.conv2d_backward_input`, float32."""
     OC, KH, KW, C = w.shape
     panels = packed("input gradient", input_gradient_panels, w)
-    outer = KH - 1 - pad[0], KW - 1 - pad[1]
-    _run(
-        *(dy, panels, _places(KH), KW * OC, (KH, KW), (1, 1), outer, stride),
-        *(False, mask, dx, 0, C),
-    )
+    if stride != (1, 1):
+        dy = _spread(dy, stride)
+    pad = KH - 1 - pad[0], KW - 1 - pad[1]
+    _run(dy, panels, _places(KH), KW, OC, (KH, KW), (1, 1), pad, False, mask, dx, 0, C)
+
+
+def _spread(dy, stride):
+    """dy with stride - 1 zeros between neighbouring pixels."""
+    N, OH, OW, OC = dy.shape
+    wide = memory.empty((N, (OH - 1) * stride[0] + 1, (OW - 1) * stride[1] + 1, OC))
+    wide[...] = 0
+    wide[:, :: stride[0], :: stride[1]] = dy
+    return wide
 
 
 def expands_backward_input(dy, w1, w3, mask, dx):
@@ -228,8 +285,5 @@ def expands_backward_input(dy, w1, w3, mask, dx):
     """
     OC, KH, KW, C = w3.shape
     panels = packed("expands", expands_gradient_panels, w1, w3)
-    pad = KH // 2, KW // 2
-    _run(
-        *(dy, panels, _expand_places(KH, KW, OC), OC, (KH, KW), (1, 1), pad, (1, 1)),
-        *(False, mask, dx, 0, C),
-    )
+    places, pad = _expand_places(KH, KW, OC), (KH // 2, KW // 2)
+    _run(dy, panels, places, 1, OC, (KH, KW), (1, 1), pad, False, mask, dx, 0, C)

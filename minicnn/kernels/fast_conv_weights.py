@@ -177,7 +177,7 @@ def _weight_blocks(x, dy, channel, kernel, stride, pad, rows, items, scratch, ga
                 n, top = divmod(row, OH)
                 here = min(rows, OH - top, last - row)
                 flat, columns = windows(
-                    *(x, n, (top, here, 0, OW), direct, kernel, stride, pad, (1, 1)),
+                    *(x, n, (top, here, 0, OW), direct, kernel, stride, pad),
                     *(scratch[worker], at),
                 )
                 sum_chunk(

@@ -11,10 +11,17 @@ from numba import prange
 
 from minicnn.kernels.jit import jit
 
-COLUMNS = 1024  # columns of dx a thread takes at a time: they stay in its first cache
+COLUMNS = 1024  # weights of a row that are worked on at a time: they stay in the first cache
 
 # Lets LLVM sum in vector lanes and fuse multiply-adds; still the same order at every call.
 _VECTORIZE = {"reassoc", "contract"}
+
+
+@jit(fastmath=_VECTORIZE)
+def add_scaled(factor, x, y):
+    """y += factor * x; both flat and beginning at 0, of which LLVM makes vector code."""
+    for k in range(len(y)):
+        y[k] += factor * x[k]
 
 
 @jit(parallel=True, fastmath=_VECTORIZE)
@@ -22,13 +29,16 @@ def dense_forward(x, w, b, relu, y):
     """As :func:`minicnn.kernels.reference.dense_forward`, float32."""
     N, IN = x.shape
     for o in prange(w.shape[0]):
-        row = w[o]
+        totals = np.full(N, b[o])
+        for left in range(0, IN, COLUMNS):
+            row = w[o, left : left + COLUMNS]
+            for n in range(N):
+                pixels, total = x[n, left : left + COLUMNS], np.float32(0.0)
+                for k in range(len(row)):
+                    total += pixels[k] * row[k]
+                totals[n] += total
         for n in range(N):
-            total = np.float32(0.0)
-            for k in range(IN):
-                total += x[n, k] * row[k]
-            total += b[o]
-            y[n, o] = np.float32(0.0) if relu and total < 0.0 else total
+            y[n, o] = np.float32(0.0) if relu and totals[n] < 0.0 else totals[n]
 
 
 @jit(parallel=True, fastmath=_VECTORIZE)
@@ -40,9 +50,7 @@ def dense_backward_input(dy, w, mask, dx):
         dx[:, left:right] = 0.0
         for o in range(w.shape[0]):
             for n in range(N):
-                gradient = dy[n, o]
-                for k in range(left, right):
-                    dx[n, k] += gradient * w[o, k]
+                add_scaled(dy[n, o], w[o, left:right], dx[n, left:right])
         if mask.size > 0:
             for n in range(N):
                 for k in range(left, right):
@@ -54,15 +62,16 @@ def dense_backward_weights(x, dy, adding, dw, db):
     """As :func:`minicnn.kernels.reference.dense_backward_weights`, float32."""
     N, IN = x.shape
     for o in prange(dw.shape[0]):
-        row = dw[o]
         if not adding:
-            row[:] = 0.0
             db[o] = 0.0
         for n in range(N):
-            gradient = dy[n, o]
-            db[o] += gradient
-            for k in range(IN):
-                row[k] += gradient * x[n, k]
+            db[o] += dy[n, o]
+        for left in range(0, IN, COLUMNS):
+            row = dw[o, left : left + COLUMNS]
+            if not adding:
+                row[:] = 0.0
+            for n in range(N):
+                add_scaled(dy[n, o], x[n, left : left + COLUMNS], row)
 
 
 @jit(parallel=True)

@@ -40,7 +40,7 @@ def _forward(
         conv = band[worker]
         pixels = len(conv) // OC
         x_at, y_to = np.empty(pixels, np.int64), np.arange(pixels) * OC
-        taps = np.empty(KH, np.int64)
+        taps, rows = np.empty(KH, np.int64), np.arange(KH) * KW * C
         whole = np.empty(pixels * (OC + LANES) if OC % LANES else 0, np.float32)
         for item in range(
             worker * N * parts // len(scratch), (worker + 1) * N * parts // len(scratch)
@@ -58,13 +58,25 @@ def _forward(
                 first = begin + kept
                 direct = within and first >= top and end <= bottom
                 flat, wide = windows(
-                    *(x, n, (first, end - first, 0, OW), direct, (KH, KW), stride, pad, (1, 1)),
+                    *(x, n, (first, end - first, 0, OW), direct, (KH, KW), stride, pad),
                     *(scratch[worker], x_at),
                 )
                 for kh in range(KH):
                     taps[kh] = kh * wide * C
                 panels_product(
-                    *(OC, flat, x_at, taps, KW * C, panels, conv, y_to, kept * row),
+                    *(
+                        OC,
+                        KH * KW * C,
+                        flat,
+                        x_at,
+                        taps,
+                        rows,
+                        KW * C,
+                        panels,
+                        conv,
+                        y_to,
+                        kept * row,
+                    ),
                     *((end - first) * OW, True, conv, False, whole),
                 )
                 done = end
@@ -125,7 +137,7 @@ def _weight_blocks(x, dy, argmax, geometry, pooling, rows, items, scratch, band,
                         *(OC, band[worker], i * OW * OC),
                     )
                 flat, wide = windows(
-                    *(x, n, (top, here, 0, OW), direct, (KH, KW), stride, pad, (1, 1)),
+                    *(x, n, (top, here, 0, OW), direct, (KH, KW), stride, pad),
                     *(scratch[worker], at),
                 )
                 sum_chunk(

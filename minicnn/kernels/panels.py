@@ -14,6 +14,7 @@ import numpy as np
 
 from minicnn.kernels.jit import jit
 from minicnn.kernels.vector_tiles import LANES, WIDEST
+from minicnn.kernels.windows import copy
 
 # (what the panels are for, ids of the weights) -> panels, and the weights that were made read-only
 _kept: dict[tuple, np.ndarray] | None = None
@@ -84,8 +85,9 @@ def expands_gradient_panels(w1, w3):
 
 @jit
 def panel_width(left):
-    """How many vectors wide the next panel is, with ``left`` vectors to go."""
-    return min(left, WIDEST)
+    """How many vectors wide the next panel is, with ``left`` vectors to go: 6 as 3 and 3."""
+    panels = (left + WIDEST - 1) // WIDEST
+    return (left + panels - 1) // panels
 
 
 @jit
@@ -93,26 +95,30 @@ def _pack_forward(w, b, panels):
     OC = w.shape[0]
     flat = w.reshape(OC, -1)
     K = flat.shape[1]
-    for first in range(0, OC, WIDEST * LANES):
+    first = 0
+    while first < OC:
         across = panel_width((OC - first + LANES - 1) // LANES) * LANES
-        for o in range(first, min(first + across, OC)):
-            column = (K + 1) * first + o - first
-            panels[column] = b[o]
-            for k in range(K):
-                panels[column + (k + 1) * across] = flat[o, k]
+        last, start = min(first + across, OC), (K + 1) * first
+        copy(b[first:last], panels[start : start + last - first])
+        for k in range(0, K, LANES):  # a few rows at a time: they stay in the first cache
+            for o in range(first, last):
+                row, column = flat[o, k : k + LANES], start + (k + 1) * across + o - first
+                for i in range(len(row)):
+                    panels[column + i * across] = row[i]
+        first += across
 
 
 @jit
 def _pack_turned(w, k0, K, panels):
     """The turned w from row k0 on of panels that have K rows in all."""
     OC, KH, KW, C = w.shape
-    for first in range(0, C, WIDEST * LANES):
+    first = 0
+    while first < C:
         across = panel_width((C - first + LANES - 1) // LANES) * LANES
-        last = min(first + across, C)
-        row = (K + 1) * first + (k0 + 1) * across
+        last, row = min(first + across, C), (K + 1) * first + (k0 + 1) * across
         for kh in range(KH - 1, -1, -1):
             for kw in range(KW - 1, -1, -1):
                 for o in range(OC):
-                    for c in range(first, last):
-                        panels[row + c - first] = w[o, kh, kw, c]
+                    copy(w[o, kh, kw, first:last], panels[row : row + last - first])
                     row += across
+        first += across

@@ -84,35 +84,56 @@ def _new_sums(builder, rows, vectors):
 def product_tile(rows, vectors):
     """Intrinsic: ``rows`` pixels x ``vectors`` * 16 channels of a convolution's output.
 
-    tile(x, x_at, taps, run, panel, panel_at, y, y_to, channel, first, count, relu, mask, masked)
+    tile(x, x_at, taps, rows, run, panel, panel_at, y, y_to, channel, first, count,
+         adding, relu, mask, masked)
 
     x, x_at      flat input; x_at[p] is where pixel p's window begins
     taps, run    a window is len(taps) runs of ``run`` neighbouring values; taps[t] leads to run t
     panel        flat weights: from panel_at on, a row of biases, then K rows, each of this width
+    rows         the weights of run t begin at row rows[t]
     y, y_to      flat output; pixel p's channels begin at y_to[p] + channel
     first        the tile's first pixel; pixels from ``count`` on repeat the last one, harmlessly
+    adding       start from what y holds instead of the biases
     relu         clamp at zero
     mask         laid out as y: if ``masked``, results where it is not positive become zero
     """
 
     @intrinsic
     def tile(
-        typing, x, x_at, taps, run, panel, at, y, y_to, channel, first, count, relu, mask, masked
+        # fmt: off
+        typing,
+        x,
+        x_at,
+        taps,
+        row_at,
+        run,
+        panel,
+        panel_at,
+        y,
+        y_to,
+        channel,
+        first,
+        count,
+        adding,
+        relu,
+        mask,
+        masked,
+        # fmt: on
     ):
         whole, truth = types.intp, types.boolean
-        arguments = (x, x_at, taps, whole, panel, whole, y, y_to, *[whole] * 3, truth, mask, truth)
+        arguments = (x, x_at, taps, row_at, whole, panel, whole, y, y_to, whole, whole, whole)
+        arguments = (*arguments, truth, truth, mask, truth)
 
         def codegen(context, builder, signature, args):
-            x_data, at, taps_data, panel_data, y_data, to, mask_data = (
+            x_data, at, taps_data, row_data, panel_data, y_data, to, mask_data = (
                 data_of(context, builder, signature, args, position)
-                for position in (0, 1, 2, 4, 6, 7, 12)
+                for position in (0, 1, 2, 3, 5, 7, 8, 14)
             )
             runs = builder.extract_value(
                 context.make_array(signature.args[2])(context, builder, args[2]).shape, 0
             )
-            run, weights = args[3], args[5]
-            channel, first, count, relu = args[8:12]
-            masked = args[13]
+            run, weights = args[4], args[6]
+            channel, first, count, adding, relu, _, masked = args[9:]
             width = INT(vectors * LANES)
             columns = [INT(v * LANES) for v in range(vectors)]
             last = builder.sub(count, INT(1))
@@ -126,14 +147,22 @@ def product_tile(rows, vectors):
                 outputs.append(builder.add(builder.load(builder.gep(to, [pixel])), channel))
 
             sums = _new_sums(builder, rows, vectors)
-            for v in range(vectors):
-                bias = load_vector(builder, panel_data, builder.add(weights, columns[v]))
-                for r in range(rows):
-                    builder.store(bias, sums[r][v])
+            # all old values are read before a new one is stored: a repeated pixel is added to once
+            with builder.if_else(adding) as (going_on, starting):
+                with going_on:
+                    for r in range(rows):
+                        for v in range(vectors):
+                            index = builder.add(outputs[r], columns[v])
+                            builder.store(load_vector(builder, y_data, index), sums[r][v])
+                with starting:
+                    for v in range(vectors):
+                        bias = load_vector(builder, panel_data, builder.add(weights, columns[v]))
+                        for r in range(rows):
+                            builder.store(bias, sums[r][v])
 
             with cgutils.for_range(builder, runs) as tap:
                 offset = builder.load(builder.gep(taps_data, [tap.index]))
-                row_start = builder.mul(tap.index, run)
+                row_start = builder.load(builder.gep(row_data, [tap.index]))
                 with cgutils.for_range(builder, run) as loop:
                     k = builder.add(builder.add(row_start, loop.index), INT(1))  # 0 is the bias
                     row = builder.add(weights, builder.mul(k, width))

@@ -33,13 +33,11 @@ def inside(size, kernel, stride, pad, out):
 
 
 @jit
-def windows(x, n, rectangle, direct, kernel, stride, pad, spread, scratch, at):
+def windows(x, n, rectangle, direct, kernel, stride, pad, scratch, at):
     """Fill ``at`` for a rectangle of output pixels; (flat input, its pixels in a row).
 
     rectangle   (first row, rows, first column, columns) of the output
     direct      all windows lie in the image: no copy is needed
-    spread      > 1 puts spread - 1 zeros between neighbouring pixels of x (the gradient of a
-                convolution with a stride)
     """
     _, H, W, C = x.shape
     first, rows, left, columns = rectangle
@@ -49,7 +47,7 @@ def windows(x, n, rectangle, direct, kernel, stride, pad, spread, scratch, at):
         start = ((n * H + top) * W + edge) * C
     else:
         flat, wide, start = scratch, (columns - 1) * stride[1] + kernel[1], 0
-        copy_padded(x, n, top, (rows - 1) * stride[0] + kernel[0], edge, wide, spread, scratch)
+        copy_padded(x, n, top, (rows - 1) * stride[0] + kernel[0], edge, wide, scratch)
     pixels(at, rows, columns, start, stride[0] * wide * C, stride[1] * C)
     return flat, wide
 
@@ -74,28 +72,21 @@ def copy(x, y):
 
 
 @jit
-def copy_padded(x, n, top, rows, left, columns, spread, scratch):
+def copy_padded(x, n, top, rows, left, columns, scratch):
     """Rows top... and columns left... of image n into a flat image; zeros beyond the border.
 
     top and left count from the image's first pixel and may be negative.
     """
     _, H, W, C = x.shape
     for p in range(rows):
-        to = p * columns * C
-        h, between = divmod(top + p, spread[0])
-        if between != 0 or h < 0 or h >= H:
-            scratch[to : to + columns * C] = 0.0
-        elif spread[1] == 1:
-            # the row's pixels from ``left`` on: zeros, a run of the image, zeros
-            start, stop = max(left, 0), min(left + columns, W)
-            before, inside = (start - left) * C, (stop - start) * C
-            scratch[to : to + before] = 0.0
-            row = x[n, h].reshape(-1)[start * C : stop * C]
-            copy(row, scratch[to + before : to + before + inside])
-            scratch[to + before + inside : to + columns * C] = 0.0
-        else:
-            scratch[to : to + columns * C] = 0.0
-            for q in range(columns):
-                v, between = divmod(left + q, spread[1])
-                if between == 0 and 0 <= v < W:
-                    copy(x[n, h, v], scratch[to + q * C : to + (q + 1) * C])
+        line = scratch[p * columns * C : (p + 1) * columns * C]
+        h = top + p
+        if h < 0 or h >= H:
+            line[:] = 0.0
+            continue
+        # the row's pixels from ``left`` on: zeros, a run of the image, zeros
+        start, stop = max(left, 0), min(left + columns, W)
+        before, inside = (start - left) * C, (stop - start) * C
+        line[:before] = 0.0
+        copy(x[n, h].reshape(-1)[start * C : stop * C], line[before : before + inside])
+        line[before + inside :] = 0.0

@@ -8,8 +8,6 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from minicnn.kernels.memory import empty
-
 Shape = tuple[int, ...]
 L = TypeVar("L", bound="Layer")
 
@@ -31,10 +29,10 @@ class Param:
     mask: np.ndarray | None = None
     adding: bool = False
 
-    def new_grad(self) -> np.ndarray:
-        """``grad`` as an array to fill: a fresh one, or while ``adding`` the one to add to."""
-        if self.grad is None or not self.adding:
-            self.grad = empty(self.value.shape, self.value.dtype)
+    def grad_to_fill(self) -> np.ndarray:
+        """``grad`` as an array to fill, always the same one: copy what you want to keep."""
+        if self.grad is None or self.grad.shape != self.value.shape:
+            self.grad = np.empty_like(self.value)
         return self.grad
 
 

@@ -80,7 +80,7 @@ class Conv2D(Window):
         w, b = self.params["w"], self.params["b"]
         pad, adding = self.pad(x.shape[1:]), w.adding
         kernels.conv2d_backward_weights(
-            x, dy, channel, self.stride, pad, adding, w.new_grad(), b.new_grad()
+            x, dy, channel, self.stride, pad, adding, w.grad_to_fill(), b.grad_to_fill()
         )
 
     def emit(self, graph: Any, tensor: int) -> int:

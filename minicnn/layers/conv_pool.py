@@ -71,6 +71,6 @@ class ConvPool(Layer):
         adding = w.adding
         kernels.conv_pool_backward_weights(
             *(x, dy, argmax, conv.stride, pad, size, pool.kernel, pool.stride, adding),
-            *(w.new_grad(), b.new_grad()),
+            *(w.grad_to_fill(), b.grad_to_fill()),
         )
         return like(x, (0,))

@@ -60,7 +60,7 @@ class Dense(Layer):
         if self.relu and not relu_done:
             dy = relu_gradient(dy, y)
         adding = w.adding
-        kernels.dense_backward_weights(x, dy, adding, w.new_grad(), b.new_grad())
+        kernels.dense_backward_weights(x, dy, adding, w.grad_to_fill(), b.grad_to_fill())
         if not self.input_gradient:
             return like(x, (0,))
         dx, mask = like(x, x.shape), x if x_is_relu else no_mask(x)
