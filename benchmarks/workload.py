@@ -17,7 +17,7 @@ import numpy as np
 CLASSES = 7
 # ln(t / c) of HAM10000's classes, near enough
 CLASS_WEIGHTS = np.array([3.4, 3.0, 2.2, 4.5, 2.2, 0.4, 4.3], np.float32)
-LR, MOMENTUM = 0.001, 0.9
+LR, MOMENTUM = 1e-5, 0.9  # small, so that AlexNet stays finite; a step costs the same
 CHECKED = 2  # images whose logits are compared
 
 Layer = Mapping[str, Any]  # a row of network.json: "kind", "path", settings, "children"

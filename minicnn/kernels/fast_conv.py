@@ -32,7 +32,7 @@ from minicnn.kernels.vector_tiles import (
     product_8x2,
     product_8x3,
 )
-from minicnn.kernels.windows import inside, pixels, workers
+from minicnn.kernels.windows import inside, pixels
 
 CHUNK = 512  # output pixels that are worked on at a time: their inputs fit the first caches
 WINDOW = 2048  # input values of a window that are: their weights do
@@ -163,7 +163,22 @@ def segment(i, last, first_inside, last_inside, kernel, stride, pad, size):
 
 @jit(parallel=True)
 def _correlate(
-    x, panels, places, span, width, kernel, stride, pad, relu, mask, y, channel, OC, parts, shares
+    x,
+    panels,
+    places,
+    span,
+    width,
+    kernel,
+    stride,
+    pad,
+    relu,
+    mask,
+    y,
+    channel,
+    OC,
+    together,
+    parts,
+    shares,
 ):
     """y[..., channel:channel+OC] from x (N, H, W, C) and packed weights, part by part of an image.
 
@@ -172,24 +187,27 @@ def _correlate(
 
     places, span, width   as for ``trimmed``
     mask                  like y, or empty: results where it is not positive become zero
-    shares                how many loops the N * parts parts are dealt out to
+    together, parts       images that are worked on together, parts of each
+    shares                how many loops the work is dealt out to
     """
     _, H, W, C = x.shape
     N, OH, OW, across = y.shape
     K = len(places) * span * width
-    part_rows = (OH + parts - 1) // parts
+    most = together * ((OH + parts - 1) // parts) * OW  # pixels at a time
+    items = (N + together - 1) // together * parts
     x_flat, y_flat = x.reshape(-1), y.reshape(-1)
     mask_flat, masked = mask.reshape(-1), mask.size > 0
     top, bottom = inside(H, kernel[0], stride[0], pad[0], OH)
     left, right = inside(W, kernel[1], stride[1], pad[1], OW)
     for unsigned in prange(shares):
         worker = np.int64(unsigned)  # prange counts unsigned: mixed in, it turns integers to floats
-        x_at, y_to = np.empty(part_rows * OW, np.int64), np.empty(part_rows * OW, np.int64)
+        x_at, y_to = np.empty(most, np.int64), np.empty(most, np.int64)
         taps, rows = np.empty(len(places), np.int64), np.empty(len(places), np.int64)
         room = (OC + LANES - 1) // LANES * LANES if OC % LANES else 0
-        whole = np.empty(part_rows * OW * room, np.float32)
-        for item in range(worker * N * parts // shares, (worker + 1) * N * parts // shares):
-            n, part = divmod(item, parts)
+        whole = np.empty(most * room, np.float32)
+        for item in range(worker * items // shares, (worker + 1) * items // shares):
+            group, part = divmod(item, parts)
+            n, n_end = group * together, min((group + 1) * together, N)
             i, last = part * OH // parts, (part + 1) * OH // parts
             while i < last:
                 i_end, kh, kh_end = segment(i, last, top, bottom, kernel[0], stride[0], pad[0], H)
@@ -200,14 +218,17 @@ def _correlate(
                         places, span, width, kh, kh_end, kw, kw_end, W, C, taps, rows
                     )
                     first = i * stride[0] - pad[0] + kh, j * stride[1] - pad[1] + kw
-                    corner = ((n * H + first[0]) * W + first[1]) * C
-                    down, right_step = stride[0] * W * C, stride[1] * C
-                    pixels(x_at, i_end - i, j_end - j, corner, down, right_step)
-                    corner = ((n * OH + i) * OW + j) * across
-                    pixels(y_to, i_end - i, j_end - j, corner, OW * across, across)
+                    count = (i_end - i) * (j_end - j)
+                    for m in range(n, n_end):
+                        done = (m - n) * count
+                        corner = ((m * H + first[0]) * W + first[1]) * C
+                        down, along = stride[0] * W * C, stride[1] * C
+                        pixels(x_at[done:], i_end - i, j_end - j, corner, down, along)
+                        corner = ((m * OH + i) * OW + j) * across
+                        pixels(y_to[done:], i_end - i, j_end - j, corner, OW * across, across)
                     panels_product(
                         *(OC, K, x_flat, x_at, taps[:runs], rows[:runs], max(run, 1), panels),
-                        *(y_flat, y_to, channel, (i_end - i) * (j_end - j)),
+                        *(y_flat, y_to, channel, (n_end - n) * count),
                         *(relu, mask_flat, masked, whole),
                     )
                     j = j_end
@@ -230,21 +251,25 @@ def _expand_places(KH, KW, OC):
 
 
 @cache
-def _parts(N, OH, OW, threads):
-    """Parts of an image: of CHUNK pixels or less, and a fair share for every thread."""
-    parts = -(-OH // max(1, CHUNK // OW))
-    while N * parts % threads and parts < min(OH, 2 * threads):
+def _portions(N, OH, OW, threads):
+    """(images together, parts of each): CHUNK pixels or less, and a fair share for every thread.
+
+    Pixels at the border are few of a kind in one image: several images fill a tile with them.
+    """
+    together = max(1, min(N // threads, 4))
+    groups, parts = -(-N // together), -(-OH // max(1, CHUNK // (OW * together)))
+    while groups * parts % threads and parts < min(OH, 2 * threads):
         parts += 1
-    return parts
+    return together, parts, min(threads, groups * parts)
 
 
 def _run(x, panels, places, span, width, kernel, stride, pad, relu, mask, y, channel, OC):
     N, OH, OW, _ = y.shape
     if N:
-        parts = _parts(N, OH, OW, get_num_threads())
+        portions = _portions(N, OH, OW, get_num_threads())
         _correlate(
             *(x, panels, places, span, width, kernel, stride, pad, relu, mask, y, channel, OC),
-            *(parts, workers(N * parts)),
+            *portions,
         )
 
 
