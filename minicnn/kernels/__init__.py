@@ -109,5 +109,5 @@ sgd_update = _twin("sgd_update", fast_optim.sgd_update)
 adam_update = _twin("adam_update", fast_optim.adam_update)
 conv_pool_forward = _twin("conv_pool_forward", fast_stem.conv_pool_forward)
 conv_pool_backward_weights = _twin(
-    "conv_pool_backward_weights", fast_stem.conv_pool_backward_weights
+    "conv_pool_backward_weights", fast_conv_weights.conv_pool_backward_weights
 )

@@ -10,6 +10,7 @@ import numpy as np
 from numba import prange
 
 from minicnn.kernels import memory
+from minicnn.kernels.fast_pool import gradient_row
 from minicnn.kernels.jit import jit
 from minicnn.kernels.vector_tiles import (
     LANES,
@@ -20,7 +21,6 @@ from minicnn.kernels.vector_tiles import (
     weights_1x3,
     weights_1x4,
     weights_6x1,
-    weights_6x4,
     weights_8x1,
     weights_8x2,
     weights_8x3,
@@ -36,25 +36,16 @@ CHUNK = 128  # pixels that are summed over at a time: their inputs and gradients
 @jit
 def _columns(left):
     """How many vectors of inputs the next tiles are wide, with ``left`` vectors to go."""
-    if left % 3 == 0:
-        return min(3, WIDEST)
-    return min(2 if left % 2 == 0 else left, WIDEST)
+    return min(3 if left % 3 == 0 else 2, left, WIDEST)
 
 
 @jit
-def weight_sums(width, x, x_at, shift, dy, dy_at, step, OC, d, d_at, K, count):
+def _weight_sums(width, x, x_at, shift, dy, dy_at, step, OC, d, d_at, K, count):
     """Gradients of OC output channels x ``width`` vectors of inputs, summed over pixels."""
     o = 0
     while o < OC:
         left, dy_o, d_o = OC - o, dy_at + o, d_at + o * K
-        if width == 4:
-            if left >= 6:
-                weights_6x4(x, x_at, shift, dy, dy_o, step, d, d_o, K, count)
-                o += 6
-            else:
-                weights_1x4(x, x_at, shift, dy, dy_o, step, d, d_o, K, count)
-                o += 1
-        elif width == 3:
+        if width == 3:
             if left >= 8:
                 weights_8x3(x, x_at, shift, dy, dy_o, step, d, d_o, K, count)
                 o += 8
@@ -100,7 +91,7 @@ def _gather(x, x_at, count, KH, run, down, rounded, scratch):
 
 
 @jit
-def bias_sums(dy, dy_at, step, OC, count, at, db):
+def _bias_sums(dy, dy_at, step, OC, count, at, db):
     """db += dy summed over ``count`` pixels; ``at`` is scratch.
 
     The weights tile does it too: a bias is a weight whose input is always one, here in dy's place.
@@ -122,7 +113,7 @@ def bias_sums(dy, dy_at, step, OC, count, at, db):
 
 
 @jit
-def sum_chunk(flat, at, down, KH, run, gathered, dy, dy_at, step, OC, count, d, db):
+def _sum_chunk(flat, at, down, KH, run, gathered, dy, dy_at, step, OC, count, d, db):
     """Add the gradients that ``count`` pixels give to d (OC, K, flat; see _weight_blocks) and db.
 
     flat, at   inputs and windows (used up); ``down`` leads from one of a window's runs to the next
@@ -138,13 +129,13 @@ def sum_chunk(flat, at, down, KH, run, gathered, dy, dy_at, step, OC, count, d, 
         while k < run:
             width = _columns((run - k) // LANES)
             to = kh * run + k
-            weight_sums(width, flat, at, kh * down + k, dy, dy_at, step, OC, d, to, K, count)
+            _weight_sums(width, flat, at, kh * down + k, dy, dy_at, step, OC, d, to, K, count)
             k += width * LANES
-    bias_sums(dy, dy_at, step, OC, count, at, db)
+    _bias_sums(dy, dy_at, step, OC, count, at, db)
 
 
 @jit
-def share(item, items, blocks, count, OC):
+def _share(item, items, blocks, count, OC):
     """Item number ``item``'s part of a sum over ``count`` rows: (block, rows, output channels).
 
     Returns (block, first row, one past the last, first output channel, one past the last).
@@ -156,40 +147,56 @@ def share(item, items, blocks, count, OC):
 
 
 @jit(parallel=True)
-def _weight_blocks(x, dy, channel, kernel, stride, pad, rows, items, scratch, gathered, d, db):
-    """d (blocks, OC, K or that rounded up to whole vectors), db (blocks, OC): sums over rows."""
+def _weight_blocks(
+    x, dy, channel, argmax, pooling, geometry, rows, items, scratch, band, gathered, d, db
+):
+    """d (blocks, OC, K or that rounded up to whole vectors), db (blocks, OC): sums over rows.
+
+    geometry          (kernel, stride, pad, size) of the convolution
+    argmax, pooling   empty, or dy is the gradient of a max-pooling (kernel, stride) on top of it
+    scratch, band     a row a worker: for padded inputs; for rows of the pooling's gradient
+    """
+    kernel, stride, pad, (OH, OW) = geometry
     N, H, W, C = x.shape
-    _, OH, OW, across = dy.shape
     blocks, OC, K = d.shape
-    shares = scratch.shape[0]
-    dy_flat = dy.reshape(-1)
+    pool, pool_stride = pooling
+    _, PH, PW, across = dy.shape
+    shares, pooled = len(scratch), argmax.size > 0
+    dy_flat, argmax_flat = dy.reshape(-1), argmax.reshape(-1)
     direct = inside(H, kernel[0], stride[0], pad[0], OH) == (0, OH)
     direct = direct and inside(W, kernel[1], stride[1], pad[1], OW) == (0, OW)
     for unsigned in prange(shares):
         worker = np.int64(unsigned)
         at = np.empty(rows * OW, np.int64)
         for item in range(worker * items // shares, (worker + 1) * items // shares):
-            block, row, last, o, o_end = share(item, items, blocks, N * OH, OC)
+            block, row, last, o, o_end = _share(item, items, blocks, N * OH, OC)
             sums = d[block].reshape(-1)[o * K : o_end * K]
             sums[:] = 0.0
             db[block, o:o_end] = 0.0
             while row < last:
                 n, top = divmod(row, OH)
                 here = min(rows, OH - top, last - row)
-                flat, columns = windows(
+                gradient, start = dy_flat, row * OW * across + channel
+                if pooled:
+                    gradient, start = band[worker], 0
+                    for i in range(here):
+                        gradient_row(
+                            *(dy_flat, argmax_flat, n, top + i, OW, pool, pool_stride, (0, 0)),
+                            *((PH, PW), OC, gradient, i * OW * OC),
+                        )
+                flat, wide = windows(
                     *(x, n, (top, here, 0, OW), direct, kernel, stride, pad),
                     *(scratch[worker], at),
                 )
-                sum_chunk(
-                    *(flat, at, columns * C, kernel[0], kernel[1] * C, gathered[worker]),
-                    *(dy_flat, row * OW * across + channel + o, across, o_end - o, here * OW),
-                    *(sums, db[block, o:o_end]),
+                _sum_chunk(
+                    *(flat, at, wide * C, kernel[0], kernel[1] * C, gathered[worker]),
+                    *(gradient, start + o, across, o_end - o, here * OW, sums, db[block, o:o_end]),
                 )
                 row += here
 
 
 @jit(parallel=True)
-def add_up(d, db, adding, dw, total):
+def _add_up(d, db, adding, dw, total):
     """dw (OC, K) and total (OC,) written, or added to: the blocks' sums in order."""
     blocks, OC, _ = d.shape
     K = dw.shape[1]
@@ -205,7 +212,7 @@ def add_up(d, db, adding, dw, total):
             total[o] += db[block, o]
 
 
-def block_sums(dw, pixels, chunk):
+def _block_sums(dw, pixels, chunk):
     """How the sum over ``pixels`` output pixels is split: (items, d, db, gathered).
 
     Blocks of pixels are summed apart, and so are groups of output channels: ``items`` pairs of the
@@ -222,12 +229,37 @@ def block_sums(dw, pixels, chunk):
     return items, d, db, memory.empty((workers(items), room))
 
 
+_NO_ARGMAX = np.empty((0, 0, 0, 0), np.uint8)
+
+
 def conv2d_backward_weights(x, dy, channel, stride, pad, adding, dw, db):
     """As :func:`minicnn.kernels.reference.conv2d_backward_weights`, float32."""
+    geometry = dw.shape[1:3], stride, pad, dy.shape[1:3]
+    _run(x, dy, channel, _NO_ARGMAX, ((1, 1), (1, 1)), geometry, adding, dw, db)
+
+
+def conv_pool_backward_weights(
+    x, dy, argmax, stride, pad, size, kernel, pool_stride, adding, dw, db
+):
+    """As :func:`minicnn.kernels.reference.conv_pool_backward_weights`, float32 and uint8.
+
+    A few rows of the convolution's gradient at a time are made and summed up: there is no more of
+    it.
+    """
+    geometry = dw.shape[1:3], stride, pad, size
+    _run(x, dy, 0, argmax, (kernel, pool_stride), geometry, adding, dw, db)
+
+
+def _run(x, dy, channel, argmax, pooling, geometry, adding, dw, db):
     OC, KH, KW, C = dw.shape
-    N, OH, OW, _ = dy.shape
+    _, stride, _, (OH, OW) = geometry
     rows = max(1, CHUNK // OW)
-    items, d, bias, gathered = block_sums(dw, N * OH * OW, rows * OW)
-    scratch = scratch_rows(len(gathered), rows, OW, (KH, KW), stride, C)
-    _weight_blocks(x, dy, channel, (KH, KW), stride, pad, rows, items, scratch, gathered, d, bias)
-    add_up(d, bias, adding, dw.reshape(OC, -1), db)
+    items, d, bias, gathered = _block_sums(dw, len(x) * OH * OW, rows * OW)
+    shares = len(gathered)
+    scratch = scratch_rows(shares, rows, OW, (KH, KW), stride, C)
+    band = memory.empty((shares, rows * OW * OC if argmax.size else 0))
+    _weight_blocks(
+        *(x, dy, channel, argmax, pooling, geometry, rows, items),
+        *(scratch, band, gathered, d, bias),
+    )
+    _add_up(d, bias, adding, dw.reshape(OC, -1), db)

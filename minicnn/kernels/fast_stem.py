@@ -2,7 +2,7 @@
 
 There the convolution's output is the largest array of all (111 x 111 x 64 floats an image in
 SqueezeNet at 224 x 224), and nobody needs it but the pooling. So a few of its rows at a time are
-made, pooled and forgotten; in backward, a few rows of its gradient are made and summed up.
+made, pooled and forgotten. (Backward is a case of ``fast_conv_weights``.)
 """
 
 from __future__ import annotations
@@ -12,8 +12,7 @@ from numba import prange
 
 from minicnn.kernels import memory
 from minicnn.kernels.fast_conv import panels_product
-from minicnn.kernels.fast_conv_weights import CHUNK, add_up, block_sums, share, sum_chunk
-from minicnn.kernels.fast_pool import gradient_row, pool_row
+from minicnn.kernels.fast_pool import pool_row
 from minicnn.kernels.jit import jit
 from minicnn.kernels.panels import forward_panels, packed
 from minicnn.kernels.vector_tiles import LANES
@@ -103,62 +102,3 @@ def conv_pool_forward(x, w, b, stride, pad, size, kernel, pool_stride, y, argmax
         *(x, panels, w.shape, stride, pad, size, kernel, pool_stride, y, argmax, parts),
         *(scratch, band),
     )
-
-
-@jit(parallel=True)
-def _weight_blocks(x, dy, argmax, geometry, pooling, rows, items, scratch, band, gathered, d, db):
-    """d and db as those of fast_conv_weights._weight_blocks; band for rows of the gradient.
-
-    geometry, pooling   (kernel, stride, pad, size) of the convolution, (kernel, stride)
-    """
-    (KH, KW), stride, pad, (OH, OW) = geometry
-    kernel, pool_stride = pooling
-    N, H, W, C = x.shape
-    out = dy.shape[1:3]
-    blocks, OC, K = d.shape
-    shares = len(scratch)
-    dy_flat, argmax_flat = dy.reshape(-1), argmax.reshape(-1)
-    direct = inside(H, KH, stride[0], pad[0], OH) == (0, OH)
-    direct = direct and inside(W, KW, stride[1], pad[1], OW) == (0, OW)
-    for unsigned in prange(shares):
-        worker = np.int64(unsigned)
-        at = np.empty(rows * OW, np.int64)
-        for item in range(worker * items // shares, (worker + 1) * items // shares):
-            block, row, last, o, o_end = share(item, items, blocks, N * OH, OC)
-            sums = d[block].reshape(-1)[o * K : o_end * K]
-            sums[:] = 0.0
-            db[block, o:o_end] = 0.0
-            while row < last:
-                n, top = divmod(row, OH)
-                here = min(rows, OH - top, last - row)
-                for i in range(here):
-                    gradient_row(
-                        *(dy_flat, argmax_flat, n, top + i, OW, kernel, pool_stride, (0, 0), out),
-                        *(OC, band[worker], i * OW * OC),
-                    )
-                flat, wide = windows(
-                    *(x, n, (top, here, 0, OW), direct, (KH, KW), stride, pad),
-                    *(scratch[worker], at),
-                )
-                sum_chunk(
-                    *(flat, at, wide * C, KH, KW * C, gathered[worker]),
-                    *(band[worker], o, OC, o_end - o, here * OW, sums, db[block, o:o_end]),
-                )
-                row += here
-
-
-def conv_pool_backward_weights(
-    x, dy, argmax, stride, pad, size, kernel, pool_stride, adding, dw, db
-):
-    """As :func:`minicnn.kernels.reference.conv_pool_backward_weights`, float32 and uint8."""
-    OC, KH, KW, C = dw.shape
-    OH, OW = size
-    rows = max(1, CHUNK // OW)
-    items, d, bias, gathered = block_sums(dw, len(x) * OH * OW, rows * OW)
-    scratch = scratch_rows(len(gathered), rows, OW, (KH, KW), stride, C)
-    band = memory.empty((len(gathered), rows * OW * OC))
-    _weight_blocks(
-        *(x, dy, argmax, ((KH, KW), stride, pad, size), (kernel, pool_stride), rows, items),
-        *(scratch, band, gathered, d, bias),
-    )
-    add_up(d, bias, adding, dw.reshape(OC, -1), db)

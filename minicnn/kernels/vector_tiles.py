@@ -263,7 +263,7 @@ def copy_vector(typing, x, i, y, j):
 product_6x4, product_8x3, product_8x2, product_8x1, product_6x1 = (
     product_tile(*size) for size in ((6, 4), (8, 3), (8, 2), (8, 1), (6, 1))
 )
-weights_6x4, weights_8x3, weights_8x2, weights_8x1, weights_6x1 = (
-    weights_tile(*size) for size in ((6, 4), (8, 3), (8, 2), (8, 1), (6, 1))
+weights_8x3, weights_8x2, weights_8x1, weights_6x1 = (
+    weights_tile(*size) for size in ((8, 3), (8, 2), (8, 1), (6, 1))
 )
 weights_1x4, weights_1x3, weights_1x2, weights_1x1 = (weights_tile(1, v) for v in (4, 3, 2, 1))

@@ -179,7 +179,7 @@ def check_conv_pool(case, pool):
     reference.conv_pool_backward_weights(
         *(abs(a) for a in double(x, dy)), argmax, *rest, False, *size
     )
-    fast_stem.conv_pool_backward_weights(x, dy, argmax, *rest, False, *fast)
+    fast_conv_weights.conv_pool_backward_weights(x, dy, argmax, *rest, False, *fast)
     for parts in zip(fast, exact, size, strict=True):
         assert_close(*parts)
 
