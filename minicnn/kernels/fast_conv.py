@@ -23,6 +23,7 @@ from minicnn.kernels.panels import (
     packed,
     panel_width,
 )
+from minicnn.kernels.sharing import first_items, next_item
 from minicnn.kernels.vector_tiles import (
     LANES,
     WIDEST,
@@ -199,13 +200,15 @@ def _correlate(
     mask_flat, masked = mask.reshape(-1), mask.size > 0
     top, bottom = inside(H, kernel[0], stride[0], pad[0], OH)
     left, right = inside(W, kernel[1], stride[1], pad[1], OW)
+    counters = first_items(items, shares)
     for unsigned in prange(shares):
         worker = np.int64(unsigned)  # prange counts unsigned: mixed in, it turns integers to floats
         x_at, y_to = np.empty(most, np.int64), np.empty(most, np.int64)
         taps, rows = np.empty(len(places), np.int64), np.empty(len(places), np.int64)
         room = (OC + LANES - 1) // LANES * LANES if OC % LANES else 0
         whole = np.empty(most * room, np.float32)
-        for item in range(worker * items // shares, (worker + 1) * items // shares):
+        item = next_item(counters, worker, items)
+        while item >= 0:
             group, part = divmod(item, parts)
             n, n_end = group * together, min((group + 1) * together, N)
             i, last = part * OH // parts, (part + 1) * OH // parts
@@ -233,6 +236,7 @@ def _correlate(
                     )
                     j = j_end
                 i = i_end
+            item = next_item(counters, worker, items)
 
 
 @cache

@@ -12,6 +12,7 @@ from numba import prange
 from minicnn.kernels import memory
 from minicnn.kernels.fast_pool import gradient_row
 from minicnn.kernels.jit import jit
+from minicnn.kernels.sharing import first_items, next_item, workers
 from minicnn.kernels.vector_tiles import (
     LANES,
     WIDEST,
@@ -25,7 +26,7 @@ from minicnn.kernels.vector_tiles import (
     weights_8x2,
     weights_8x3,
 )
-from minicnn.kernels.windows import copy, inside, pixels, scratch_rows, windows, workers
+from minicnn.kernels.windows import copy, inside, pixels, scratch_rows, windows
 
 BLOCKS = 8  # at most so many blocks of pixels are summed apart, then in order
 PIXELS = 256  # at least so many has a block
@@ -165,10 +166,12 @@ def _weight_blocks(
     dy_flat, argmax_flat = dy.reshape(-1), argmax.reshape(-1)
     direct = inside(H, kernel[0], stride[0], pad[0], OH) == (0, OH)
     direct = direct and inside(W, kernel[1], stride[1], pad[1], OW) == (0, OW)
+    counters = first_items(items, shares)
     for unsigned in prange(shares):
         worker = np.int64(unsigned)
         at = np.empty(rows * OW, np.int64)
-        for item in range(worker * items // shares, (worker + 1) * items // shares):
+        item = next_item(counters, worker, items)
+        while item >= 0:
             block, row, last, o, o_end = _share(item, items, blocks, N * OH, OC)
             sums = d[block].reshape(-1)[o * K : o_end * K]
             sums[:] = 0.0
@@ -193,6 +196,7 @@ def _weight_blocks(
                     *(gradient, start + o, across, o_end - o, here * OW, sums, db[block, o:o_end]),
                 )
                 row += here
+            item = next_item(counters, worker, items)
 
 
 @jit(parallel=True)

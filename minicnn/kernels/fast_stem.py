@@ -15,8 +15,9 @@ from minicnn.kernels.fast_conv import panels_product
 from minicnn.kernels.fast_pool import pool_row
 from minicnn.kernels.jit import jit
 from minicnn.kernels.panels import forward_panels, packed
+from minicnn.kernels.sharing import first_items, next_item, workers
 from minicnn.kernels.vector_tiles import LANES
-from minicnn.kernels.windows import copy, inside, scratch_rows, windows, workers
+from minicnn.kernels.windows import copy, inside, scratch_rows, windows
 
 POOLED_ROWS = 4  # rows of the pooling's output that are made at a time
 
@@ -34,6 +35,7 @@ def _forward(
     top, bottom = inside(H, KH, stride[0], pad[0], OH)
     within = inside(W, KW, stride[1], pad[1], OW) == (0, OW)
     y_flat, argmax_flat = y.reshape(-1), argmax.reshape(-1)
+    counters = first_items(N * parts, len(scratch))
     for unsigned in prange(len(scratch)):
         worker = np.int64(unsigned)
         conv = band[worker]
@@ -41,9 +43,8 @@ def _forward(
         x_at, y_to = np.empty(pixels, np.int64), np.arange(pixels) * OC
         taps, rows = np.empty(KH, np.int64), np.arange(KH) * KW * C
         whole = np.empty(pixels * (OC + LANES) if OC % LANES else 0, np.float32)
-        for item in range(
-            worker * N * parts // len(scratch), (worker + 1) * N * parts // len(scratch)
-        ):
+        item = next_item(counters, worker, N * parts)
+        while item >= 0:
             n, part = divmod(item, parts)
             done = part * PH // parts * pool_stride[0]  # rows of the convolution made so far
             base = done  # the row that the band begins with
@@ -85,6 +86,7 @@ def _forward(
                         *(kernel[1], pool_stride[1], 0, y_flat, argmax_flat),
                         *((n * PH + p) * PW * OC, PW),
                     )
+            item = next_item(counters, worker, N * parts)
 
 
 def conv_pool_forward(x, w, b, stride, pad, size, kernel, pool_stride, y, argmax):

@@ -8,15 +8,8 @@ windows reach over the border, the rows they need are copied into a scratch imag
 
 from __future__ import annotations
 
-from numba import get_num_threads
-
 from minicnn.kernels import memory
 from minicnn.kernels.jit import jit
-
-
-def workers(items):
-    """How many loops share the items; each has scratch memory of its own."""
-    return max(1, min(get_num_threads(), items))
 
 
 def scratch_rows(count, rows, OW, kernel, stride, C):
