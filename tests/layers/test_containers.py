@@ -17,7 +17,7 @@ def test_a_fire_is_three_convolutions_and_a_concatenation():
     x, dy = normal(2, 6, 7, 5), normal(2, 6, 7, 8)
     y = fire.forward(x, train=True)
     dx = fire.backward(dy)
-    grads = {path: param.grad for path, param in fire.named_params().items()}
+    grads = {path: param.grad.copy() for path, param in fire.named_params().items()}
 
     s = fire.squeeze.forward(x, train=True)
     halves = [conv.forward(s, train=True) for conv in (fire.expand1, fire.expand3)]

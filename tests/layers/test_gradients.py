@@ -101,7 +101,7 @@ def test_layer(name):
 
     forward()
     dx = layer.backward(u)
-    gradients = {path: param.grad for path, param in layer.named_params().items()}
+    gradients = {path: param.grad.copy() for path, param in layer.named_params().items()}
     assert_slope(lambda: (forward() * u).sum(), x, dx)
     for path, param in layer.named_params().items():
         assert_slope(lambda: (forward() * u).sum(), param.value, gradients[path])
@@ -147,7 +147,7 @@ def test_whole_network_with_its_loss():
         return loss(net.forward(x, train=True), labels)
 
     dx = net.backward(value()[1])
-    gradients = {path: param.grad for path, param in net.named_params().items()}
+    gradients = {path: param.grad.copy() for path, param in net.named_params().items()}
     assert len(gradients) == 16
     assert_slope(lambda: value()[0], x, dx)
     for path, param in net.named_params().items():
