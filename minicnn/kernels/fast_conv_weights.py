@@ -26,7 +26,7 @@ from minicnn.kernels.vector_tiles import (
     weights_8x2,
     weights_8x3,
 )
-from minicnn.kernels.windows import copy, inside, pixels, scratch_rows, windows
+from minicnn.kernels.windows import clear, copy, inside, pixels, scratch_rows, windows
 
 BLOCKS = 8  # at most so many blocks of pixels are summed apart, then in order
 PIXELS = 256  # at least so many has a block
@@ -174,8 +174,8 @@ def _weight_blocks(
         while item >= 0:
             block, row, last, o, o_end = _share(item, items, blocks, N * OH, OC)
             sums = d[block].reshape(-1)[o * K : o_end * K]
-            sums[:] = 0.0
-            db[block, o:o_end] = 0.0
+            clear(sums)
+            clear(db[block, o:o_end])
             while row < last:
                 n, top = divmod(row, OH)
                 here = min(rows, OH - top, last - row)
@@ -208,7 +208,7 @@ def _add_up(d, db, adding, dw, total):
         o = np.int64(unsigned)
         row = dw[o]
         if not adding:
-            row[:] = 0.0
+            clear(row)
             total[o] = 0.0
         for block in range(blocks):
             for k in range(K):

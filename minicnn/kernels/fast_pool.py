@@ -15,6 +15,7 @@ from minicnn.kernels.jit import jit
 from minicnn.kernels.reference import _window
 from minicnn.kernels.vector_pool import window_gradient, window_max
 from minicnn.kernels.vector_tiles import LANES
+from minicnn.kernels.windows import clear
 
 
 def maxpool_forward(x, kernel, stride, pad, y, argmax):
@@ -111,37 +112,50 @@ def _maxpool_backward(dy, argmax, kernel, stride, pad, dx):
 @jit(parallel=True)
 def avgpool_forward(x, kernel, stride, pad, y):
     """As :func:`minicnn.kernels.reference.avgpool_forward`, float32."""
-    _, H, W, _ = x.shape
-    N, OH, OW, C = y.shape
-    for n in prange(N):
-        for i in range(OH):
-            top, bottom = _window(i, stride[0], pad[0], kernel[0], H)
-            for j in range(OW):
-                left, right = _window(j, stride[1], pad[1], kernel[1], W)
-                mean = y[n, i, j]
-                mean[:] = 0.0
-                for h in range(top, bottom):
-                    for v in range(left, right):
-                        for c in range(C):
-                            mean[c] += x[n, h, v, c]
-                share = np.float32(1.0) / np.float32((bottom - top) * (right - left))
-                for c in range(C):
-                    mean[c] *= share
+    H, OH = x.shape[1], y.shape[1]
+    for unsigned in prange(len(y) * OH):
+        n, i = divmod(np.int64(unsigned), OH)
+        top, bottom = _window(i, stride[0], pad[0], kernel[0], H)
+        _mean_row(x[n], top, bottom, kernel[1], stride[1], pad[1], y[n, i])
+
+
+@jit
+def _mean_row(x, top, bottom, KW, stride, pad, y):
+    """Row of means y (OW, C) of the rows top... of an image x (H, W, C)."""
+    for j in range(len(y)):
+        left, right = _window(j, stride, pad, KW, x.shape[1])
+        mean = y[j]
+        clear(mean)
+        for h in range(top, bottom):
+            for v in range(left, right):
+                pixel = x[h, v]
+                for c in range(len(mean)):
+                    mean[c] += pixel[c]
+        share = np.float32(1.0) / np.float32((bottom - top) * (right - left))
+        for c in range(len(mean)):
+            mean[c] *= share
 
 
 @jit(parallel=True)
 def avgpool_backward(dy, kernel, stride, pad, dx):
     """As :func:`minicnn.kernels.reference.avgpool_backward`, float32."""
-    N, OH, OW, C = dy.shape
-    _, H, W, _ = dx.shape
-    for n in prange(N):
-        dx[n] = 0.0
-        for i in range(OH):
-            top, bottom = _window(i, stride[0], pad[0], kernel[0], H)
-            for j in range(OW):
-                left, right = _window(j, stride[1], pad[1], kernel[1], W)
-                share = np.float32(1.0) / np.float32((bottom - top) * (right - left))
-                for h in range(top, bottom):
-                    for v in range(left, right):
-                        for c in range(C):
-                            dx[n, h, v, c] += dy[n, i, j, c] * share
+    for n in prange(len(dy)):
+        _spread_means(dy[n], kernel, stride, pad, dx[n])
+
+
+@jit
+def _spread_means(dy, kernel, stride, pad, dx):
+    """The gradient dx (H, W, C) of one image."""
+    H, W, _ = dx.shape
+    clear(dx.reshape(-1))
+    for i in range(dy.shape[0]):
+        top, bottom = _window(i, stride[0], pad[0], kernel[0], H)
+        for j in range(dy.shape[1]):
+            left, right = _window(j, stride[1], pad[1], kernel[1], W)
+            gradient = dy[i, j]
+            share = np.float32(1.0) / np.float32((bottom - top) * (right - left))
+            for h in range(top, bottom):
+                for v in range(left, right):
+                    pixel = dx[h, v]
+                    for c in range(len(pixel)):
+                        pixel[c] += gradient[c] * share

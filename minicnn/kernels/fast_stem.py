@@ -17,7 +17,7 @@ from minicnn.kernels.jit import jit
 from minicnn.kernels.panels import forward_panels, packed
 from minicnn.kernels.sharing import first_items, next_item, workers
 from minicnn.kernels.vector_tiles import LANES
-from minicnn.kernels.windows import copy, inside, scratch_rows, windows
+from minicnn.kernels.windows import copy, inside, pixels, scratch_rows, windows
 
 POOLED_ROWS = 4  # rows of the pooling's output that are made at a time
 
@@ -39,10 +39,12 @@ def _forward(
     for unsigned in prange(len(scratch)):
         worker = np.int64(unsigned)
         conv = band[worker]
-        pixels = len(conv) // OC
-        x_at, y_to = np.empty(pixels, np.int64), np.arange(pixels) * OC
-        taps, rows = np.empty(KH, np.int64), np.arange(KH) * KW * C
-        whole = np.empty(pixels * (OC + LANES) if OC % LANES else 0, np.float32)
+        room = len(conv) // OC
+        x_at, y_to = np.empty(room, np.int64), np.empty(room, np.int64)
+        taps, rows = np.empty(KH, np.int64), np.empty(KH, np.int64)
+        pixels(y_to, 1, room, 0, 0, OC)
+        pixels(rows, 1, KH, 0, 0, KW * C)
+        whole = np.empty(room * (OC + LANES) if OC % LANES else 0, np.float32)
         item = next_item(counters, worker, N * parts)
         while item >= 0:
             n, part = divmod(item, parts)
@@ -61,8 +63,7 @@ def _forward(
                     *(x, n, (first, end - first, 0, OW), direct, (KH, KW), stride, pad),
                     *(scratch[worker], x_at),
                 )
-                for kh in range(KH):
-                    taps[kh] = kh * wide * C
+                pixels(taps, 1, KH, 0, 0, wide * C)
                 panels_product(
                     *(
                         OC,

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
+from minicnn.kernels import memory
 from minicnn.kernels.jit import jit
 from minicnn.kernels.vector_tiles import LANES, WIDEST
 from minicnn.kernels.windows import copy
@@ -56,7 +57,9 @@ def packed(kind: str, pack: Callable[..., np.ndarray], *weights: np.ndarray) -> 
 
 
 def _empty(OC, K):
-    return np.zeros((K + 1) * -(-OC // LANES) * LANES, np.float32)
+    panels = memory.empty(((K + 1) * -(-OC // LANES) * LANES,))
+    panels[...] = 0
+    return panels
 
 
 def forward_panels(w, b):
