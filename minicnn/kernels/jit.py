@@ -43,11 +43,12 @@ KEPT = 10  # states: the last used ones
 def jit(function: Callable | None = None, **options) -> Callable:
     """``@jit`` or ``@jit(parallel=True, ...)``: ``njit(nogil=True, ...)``, kept on disk.
 
+    Nothing here divides by zero, so nothing checks for it (error_model "numpy"): less to compile.
     Under NUMBA_DISABLE_JIT it is the function itself.
     """
     if function is None:
         return partial(jit, **options)
-    dispatcher = numba.njit(nogil=True, **options)(function)
+    dispatcher = numba.njit(nogil=True, error_model="numpy", **options)(function)
     if not config.DISABLE_JIT:
         with suppress(OSError):  # no sources in sight, as in a .zip: compiled by every process
             dispatcher._cache = _Cache(function)

@@ -11,7 +11,7 @@ import numpy as np
 
 from minicnn import kernels
 from minicnn.layers.base import Layer, Param, Shape
-from minicnn.layers.conv_pool import ConvPool
+from minicnn.layers.fusion import fused_pairs, fused_relus
 
 BLOCK_BYTES = 32 << 20  # activations of the images that go through the network together
 
@@ -116,31 +116,3 @@ def adding(params: list[Param], on: bool) -> Iterator[None]:
     finally:
         for param in params:
             param.adding = False
-
-
-def fused_pairs(layers: list[Layer]) -> list[Layer]:
-    """The layers, with each convolution and the max-pooling after it as one."""
-    stages: list[Layer] = []
-    for layer in layers:
-        if stages and ConvPool.fits(stages[-1], layer):
-            layer = ConvPool(stages.pop(), layer)  # type: ignore[arg-type]
-        stages.append(layer)
-    return stages
-
-
-def fused_relus(layers: list[Layer]) -> list[dict[str, bool]]:
-    """Arguments of each layer's ``backward`` that let the layer after a ReLU take its gradient.
-
-    That layer writes dx anyway and has x, whose sign says where the ReLU let values through: this
-    saves a pass over memory. Between the two may stand layers that keep signs, such as max-pooling.
-    """
-    fused: list[dict[str, bool]] = [{} for _ in layers]
-    relu = None
-    for position, layer in enumerate(layers):
-        if relu is not None and layer.masks_dx:
-            fused[position]["x_is_relu"] = fused[relu]["relu_done"] = True
-        if layer.ends_in_relu:
-            relu = position
-        elif not layer.keeps_signs:
-            relu = None
-    return fused

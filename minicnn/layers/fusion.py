@@ -1,6 +1,8 @@
-"""Convolution, ReLU and max-pooling run as one: how Sequential runs the pair, not a layer to build.
+"""Neighbouring layers run as one: how Sequential saves passes over memory.
 
-The convolution's output, a network's largest array, is then never stored.
+Two cases. A convolution's output, a network's largest array, is pooled as it is made and never
+stored (``ConvPool``). And a ReLU's gradient is taken by the layer after it, whose kernel writes
+that gradient anyway (``fused_relus``). Of all this the layers have but three attributes.
 """
 
 from __future__ import annotations
@@ -74,3 +76,31 @@ class ConvPool(Layer):
             *(w.grad_to_fill(), b.grad_to_fill()),
         )
         return like(x, (0,))
+
+
+def fused_pairs(layers: list[Layer]) -> list[Layer]:
+    """The layers, with each convolution and the max-pooling after it as one."""
+    stages: list[Layer] = []
+    for layer in layers:
+        if stages and ConvPool.fits(stages[-1], layer):
+            layer = ConvPool(stages.pop(), layer)  # type: ignore[arg-type]
+        stages.append(layer)
+    return stages
+
+
+def fused_relus(layers: list[Layer]) -> list[dict[str, bool]]:
+    """Arguments of each layer's ``backward`` that let the layer after a ReLU take its gradient.
+
+    That layer writes dx anyway and has x, whose sign says where the ReLU let values through: this
+    saves a pass over memory. Between the two may stand layers that keep signs, such as max-pooling.
+    """
+    fused: list[dict[str, bool]] = [{} for _ in layers]
+    relu = None
+    for position, layer in enumerate(layers):
+        if relu is not None and layer.masks_dx:
+            fused[position]["x_is_relu"] = fused[relu]["relu_done"] = True
+        if layer.ends_in_relu:
+            relu = position
+        elif not layer.keeps_signs:
+            relu = None
+    return fused
