@@ -1,8 +1,8 @@
 """Fast float32 convolution and its input gradient: a register tile swept over output pixels.
 
 The tile is explained in ``vector_tiles``, its inputs' addresses in ``windows``, the order of the
-weights in ``panels``. The input gradient is a convolution too: of dy, padded and (for a stride)
-spread out with zeros, with the kernel turned by 180 degrees. So one driver serves both.
+weights in ``panels``. The input gradient is a convolution too: of dy (for a stride spread out with
+zeros) with the kernel turned by 180 degrees. So one driver serves both.
 
 Results do not depend on the number of threads: every output is summed by one thread in one order.
 """
@@ -41,24 +41,7 @@ WINDOW = 2048  # input values of a window that are: their weights do
 
 @jit
 def product(
-    # fmt: off
-    width,
-    x,
-    at,
-    taps,
-    rows,
-    run,
-    panels,
-    where,
-    y,
-    to,
-    channel,
-    count,
-    adding,
-    relu,
-    mask,
-    masked,
-    # fmt: on
+    width, x, at, taps, rows, run, panels, where, y, to, channel, count, adding, relu, mask, masked
 ):
     """One panel of channels for ``count`` pixels, tile after tile; arguments as the tile's."""
     p = 0
@@ -164,23 +147,9 @@ def segment(i, last, first_inside, last_inside, kernel, stride, pad, size):
 
 @jit(parallel=True)
 def _correlate(
-    x,
-    panels,
-    places,
-    span,
-    width,
-    kernel,
-    stride,
-    pad,
-    relu,
-    mask,
-    y,
-    channel,
-    OC,
-    together,
-    parts,
-    shares,
-):
+    x, panels, places, span, width, kernel, stride, pad, relu, mask, y, channel, OC,
+    together, parts, shares
+):  # fmt: skip
     """y[..., channel:channel+OC] from x (N, H, W, C) and packed weights, part by part of an image.
 
     Where windows reach over the border, only the part of the kernel that lies in the image is

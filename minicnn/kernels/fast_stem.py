@@ -65,20 +65,8 @@ def _forward(
                 )
                 pixels(taps, 1, KH, 0, 0, wide * C)
                 panels_product(
-                    *(
-                        OC,
-                        KH * KW * C,
-                        flat,
-                        x_at,
-                        taps,
-                        rows,
-                        KW * C,
-                        panels,
-                        conv,
-                        y_to,
-                        kept * row,
-                    ),
-                    *((end - first) * OW, True, conv, False, whole),
+                    *(OC, KH * KW * C, flat, x_at, taps, rows, KW * C, panels),
+                    *(conv, y_to, kept * row, (end - first) * OW, True, conv, False, whole),
                 )
                 done = end
                 for p in range(i, i_end):

@@ -17,9 +17,9 @@ from minicnn.kernels.jit import jit
 from minicnn.kernels.vector_tiles import LANES, WIDEST
 from minicnn.kernels.windows import copy
 
-# (what the panels are for, ids of the weights) -> panels, and the weights that were made read-only
-_kept: dict[tuple, np.ndarray] | None = None
-_locked: list[np.ndarray] = []
+# (what the panels are for, ids of the weights) -> panels, and the weights: so the ids stay theirs
+_kept: dict[tuple, tuple[np.ndarray, tuple[np.ndarray, ...]]] | None = None
+_locked: list[np.ndarray] = []  # made read-only by constant_weights
 
 
 @contextmanager
@@ -48,12 +48,12 @@ def packed(kind: str, pack: Callable[..., np.ndarray], *weights: np.ndarray) -> 
         return pack(*weights)
     key = kind, *map(id, weights)
     if key not in _kept:
-        _kept[key] = pack(*weights)
+        _kept[key] = pack(*weights), weights
         for w in weights:
             if w.flags.writeable:
                 w.flags.writeable = False
-                _locked.append(w)  # which also keeps its id from being used again
-    return _kept[key]
+                _locked.append(w)
+    return _kept[key][0]
 
 
 def _empty(OC, K):

@@ -100,26 +100,9 @@ def product_tile(rows, vectors):
 
     @intrinsic
     def tile(
-        # fmt: off
-        typing,
-        x,
-        x_at,
-        taps,
-        row_at,
-        run,
-        panel,
-        panel_at,
-        y,
-        y_to,
-        channel,
-        first,
-        count,
-        adding,
-        relu,
-        mask,
-        masked,
-        # fmt: on
-    ):
+        typing, x, x_at, taps, row_at, run, panel, panel_at, y, y_to, channel, first, count,
+        adding, relu, mask, masked
+    ):  # fmt: skip
         whole, truth = types.intp, types.boolean
         arguments = (x, x_at, taps, row_at, whole, panel, whole, y, y_to, whole, whole, whole)
         arguments = (*arguments, truth, truth, mask, truth)

@@ -66,8 +66,7 @@ def copy(x, y):
 
 @jit
 def clear(x):
-    """x = 0, flat. In a parallel function ``x[:] = 0`` is a loop that Numba makes parallel as well:
-    the compiler takes seconds over it."""
+    """x = 0, flat. (In a parallel function ``x[:] = 0`` becomes parallel too: slow to compile.)"""
     for i in range(len(x)):
         x[i] = 0.0
 
