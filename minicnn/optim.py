@@ -68,6 +68,8 @@ class Optimizer:
         for path, param in params.items():
             if param.grad is None:
                 raise RuntimeError(f"{path} has no gradient: call net.backward before step")
+            # kernels change flat views, and of a transposed array, say, there is none
+            param.value = np.ascontiguousarray(param.value)
             for slot in self.slots:
                 if path not in self.state[slot]:
                     self.state[slot][path] = np.zeros_like(param.value)

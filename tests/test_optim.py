@@ -128,3 +128,17 @@ def test_an_optimizer_follows_its_schedule():
     assert rates == [1, 0.5, 0.25]
     assert p.value.item() == -1.75
     assert optimizer.steps == 3
+
+
+@pytest.mark.parametrize("optimizer", [lambda: SGD(0.1, momentum=0.9), lambda: Adam(0.1)])
+def test_parameters_that_are_not_contiguous_learn_too(optimizer):
+    start = np.arange(6, dtype=np.float32).reshape(2, 3)
+    grad = np.ones((2, 3), np.float32)
+    plain, turned = Param(start.copy(), grad=grad), Param(start.T.copy().T, grad=grad)
+    assert not turned.value.flags.c_contiguous
+    for param in (plain, turned):
+        steps = optimizer()
+        for _ in range(2):
+            steps.step({"w": param})
+    assert (plain.value != start).all()
+    np.testing.assert_array_equal(turned.value, plain.value)

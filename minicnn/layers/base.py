@@ -16,11 +16,11 @@ L = TypeVar("L", bound="Layer")
 class Param:
     """An array that is learned.
 
-    value  the weights, float32 (float64 after ``net.astype``)
-    grad   gradient of the loss, same shape; ``backward`` writes it
-    mask   None, or 0/1 of the same shape: what pruning keeps
-    decay  whether weight decay applies (to weights yes, to biases no)
-    adding   True while ``Sequential.gradients`` sums over blocks: then ``backward`` adds to grad
+    value   the weights, float32 (float64 after ``net.astype``)
+    grad    gradient of the loss, same shape; ``backward`` writes it
+    mask    None, or 0/1 of the same shape: what pruning keeps
+    decay   whether weight decay applies (to weights yes, to biases no)
+    adding  True while ``Sequential.gradients`` sums over blocks: then ``backward`` adds to grad
     """
 
     value: np.ndarray
@@ -32,7 +32,7 @@ class Param:
     def grad_to_fill(self) -> np.ndarray:
         """``grad`` as an array to fill, always the same one: copy what you want to keep."""
         if self.grad is None or self.grad.shape != self.value.shape:
-            self.grad = np.empty_like(self.value)
+            self.grad = np.empty(self.value.shape, self.value.dtype)  # contiguous, as kernels want
         return self.grad
 
 
