@@ -1,12 +1,13 @@
 """A network as a list of nodes: what remains of it after training.
 
-Layers emit the nodes. Whatever reads a network (the summary here, the quantizer, the simulator, the
-TFLite writer, the Edge TPU check) is a table ``op -> function`` over them and never sees a layer.
+Layers emit the nodes; the TFLite reader makes the same kind of graph of a file. Whatever reads a
+network (the summary here, the quantizer, the simulator, the TFLite writer, the Edge TPU check) is a
+table ``op -> function`` over the nodes and never sees a layer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -17,48 +18,107 @@ from minicnn.layers import Layer, Shape
 T = TypeVar("T")
 
 
+@dataclass
+class Tensor:
+    """An activation or a constant, as TFLite has it.
+
+    name        unique in the graph: the layer's path, such as ``fire2/expand3/w``
+    shape       with N, which is 1
+    dtype       numpy's name of the type; a file may hold others, such as "string" or "resource"
+    scale       (1,) or (channels,) float32: value = scale * (stored - zero_point); None: floats
+    zero_point  as long as scale, int64
+    axis        the dimension of ``shape`` that has a scale for each index, where there are several
+    data        the values of a constant, in ``shape`` and ``dtype``; None for an activation
+    signature   a file's shape_signature (-1 for a dimension that may change), or None
+    """
+
+    name: str
+    shape: Shape
+    dtype: str = "float32"
+    scale: np.ndarray | None = None
+    zero_point: np.ndarray | None = None
+    axis: int = 0
+    data: np.ndarray | None = None
+    signature: Shape | None = None
+
+
 @dataclass(frozen=True)
 class Node:
     """One operation: TFLite's name for it, tensors in and out, the layer's path, its settings.
 
-    attrs of CONV_2D: w (OC, KH, KW, C), b (OC,), stride, padding, relu; of FULLY_CONNECTED: w
-    (OUT, IN), b, relu; of the pools: kernel, stride, padding. The others have none.
+    Inputs are TFLite's, in its order; -1 stands for one that is left out:
+        CONV_2D, FULLY_CONNECTED   x, w (OC, KH, KW, C) or (OUT, IN), b (OC,)
+        RESHAPE                    x, new shape (dimensions,) int32
+        the others                 x, ...
+    attrs of CONV_2D: stride, padding, activation; of FULLY_CONNECTED: activation; of the pools:
+    kernel, stride, padding. stride and kernel are (down, right); padding is "valid" or "same";
+    activation is "NONE", "RELU" or, in files, another of TFLite's names.
+    version is the operation's in a file; None leaves it to the writer.
     """
 
     op: str
     inputs: tuple[int, ...]
-    output: int
+    outputs: tuple[int, ...]
     path: str
-    attrs: Mapping[str, Any]
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    version: int | None = None
+
+    @property
+    def output(self) -> int:
+        """The first output, of most operations the only one."""
+        return self.outputs[0]
 
 
 @dataclass
 class Graph:
-    """Nodes in order of execution; tensors are numbers, tensor 0 is the input.
+    """Nodes in order of execution; tensors are numbers, positions in ``tensors``."""
 
-    shapes[t] is the shape of tensor t without N.
-    """
-
-    shapes: list[Shape]
+    tensors: list[Tensor] = field(default_factory=list)
     nodes: list[Node] = field(default_factory=list)
+    inputs: list[int] = field(default_factory=list)
+    outputs: list[int] = field(default_factory=list)
 
     def shape(self, tensor: int) -> Shape:
         """Shape of a tensor, without N."""
-        return self.shapes[tensor]
+        return self.tensors[tensor].shape[1:]
 
-    def add(self, op: str, inputs: list[int], shape: Shape, path: str, **attrs: Any) -> int:
-        """Append a node; returns its output tensor."""
-        self.shapes.append(shape)
-        output = len(self.shapes) - 1
-        self.nodes.append(Node(op, tuple(inputs), output, path, attrs))
+    def data(self, tensor: int) -> np.ndarray:
+        """Values of a constant; ValueError for an activation."""
+        values = self.tensors[tensor].data
+        if values is None:
+            raise ValueError(f"{self.tensors[tensor].name} is no constant")
+        return values
+
+    def new_tensor(self, tensor: Tensor) -> int:
+        """Append a tensor, under a name of its own; returns its number."""
+        taken = {other.name for other in self.tensors}
+        name, number = tensor.name, 1
+        while tensor.name in taken:
+            number += 1
+            tensor.name = f"{name}.{number}"
+        self.tensors.append(tensor)
+        return len(self.tensors) - 1
+
+    def add(self, op: str, inputs: Sequence[int], shape: Shape, path: str, **attrs: Any) -> int:
+        """Append a node; returns its output tensor, of ``shape`` without N.
+
+        Attributes that are arrays become constants, further inputs in the order they are given in.
+        """
+        inputs = list(inputs)
+        for key in [key for key, value in attrs.items() if isinstance(value, np.ndarray)]:
+            data = attrs.pop(key)
+            constant = Tensor(f"{path}/{key}", data.shape, data.dtype.name, data=data)
+            inputs.append(self.new_tensor(constant))
+        output = self.new_tensor(Tensor(path, (1, *shape)))
+        self.nodes.append(Node(op, tuple(inputs), (output,), path, attrs))
         return output
 
 
 def from_layer(net: Layer, input_shape: Shape) -> Graph:
     """The graph of a network for one input shape (H, W, C); ValueError where it does not fit."""
-    graph = Graph([tuple(input_shape)])
+    graph = Graph([Tensor("input", (1, *input_shape))], inputs=[0])
     net.out_shape(tuple(input_shape))
-    net.emit(graph, 0)
+    graph.outputs = [net.emit(graph, 0)]
     return graph
 
 
@@ -75,11 +135,11 @@ def row(table: Mapping[str, T], node: Node, purpose: str) -> T:
 
 def _conv_macs(graph: Graph, node: Node) -> int:
     OH, OW, _ = graph.shape(node.output)
-    return OH * OW * int(node.attrs["w"].size)
+    return OH * OW * int(graph.data(node.inputs[1]).size)
 
 
 def _dense_macs(graph: Graph, node: Node) -> int:
-    return int(node.attrs["w"].size)
+    return int(graph.data(node.inputs[1]).size)
 
 
 def _no_macs(graph: Graph, node: Node) -> int:
@@ -99,6 +159,7 @@ MULTIPLY_ADDS: dict[str, Callable[[Graph, Node], int]] = {
     "SOFTMAX": _no_macs,
     "QUANTIZE": _no_macs,
 }
+LEARNED = ("CONV_2D", "FULLY_CONNECTED")  # whose inputs after the first are weights and biases
 
 
 def multiply_adds(graph: Graph) -> list[int]:
@@ -111,9 +172,9 @@ def summary_text(net: Layer, input_shape: Shape) -> str:
     graph = from_layer(net, input_shape)
     macs = multiply_adds(graph)
     rows = [("layer", "operation", "output", "parameters", "multiply-adds")]
-    rows.append(("input", "", _by(graph.shape(0)), "", ""))
+    rows.append(("input", "", _by(graph.shape(graph.inputs[0])), "", ""))
     for node, count in zip(graph.nodes, macs, strict=True):
-        learned = sum(a.size for a in node.attrs.values() if isinstance(a, np.ndarray))
+        learned = sum(graph.data(t).size for t in node.inputs[1:] if node.op in LEARNED)
         numbers = f"{learned:,}" if learned else "", f"{count:,}" if count else ""
         rows.append((node.path, node.op, _by(graph.shape(node.output)), *numbers))
     widths = [max(len(r[column]) for r in rows) for column in range(5)]

@@ -1,6 +1,5 @@
 """What networks look like after training: nodes, multiply-adds, the summary."""
 
-import numpy as np
 import pytest
 
 import models
@@ -24,17 +23,20 @@ from minicnn.layers import (
 def test_a_fire_is_plain_convolutions_and_a_concatenation():
     fire = Fire(3, squeeze=2, expand=4)
     g = graph.from_layer(Sequential([("fire2", fire)]), (5, 6, 3))
-    assert [(n.op, n.path, n.inputs, n.output) for n in g.nodes] == [
-        ("CONV_2D", "fire2/squeeze", (0,), 1),
-        ("CONV_2D", "fire2/expand1", (1,), 2),
-        ("CONV_2D", "fire2/expand3", (1,), 3),
-        ("CONCATENATION", "fire2", (2, 3), 4),
+    named = [[g.tensors[t].name for t in (*n.inputs, n.output)] for n in g.nodes]
+    assert [n.op for n in g.nodes] == ["CONV_2D", "CONV_2D", "CONV_2D", "CONCATENATION"]
+    squeeze, one, three = (f"fire2/{name}" for name in ("squeeze", "expand1", "expand3"))
+    assert named == [
+        ["input", f"{squeeze}/w", f"{squeeze}/b", squeeze],
+        [squeeze, f"{one}/w", f"{one}/b", one],
+        [squeeze, f"{three}/w", f"{three}/b", three],
+        [one, three, "fire2"],
     ]
-    assert g.shapes == [(5, 6, 3), (5, 6, 2), (5, 6, 4), (5, 6, 4), (5, 6, 8)]
-    expand3 = g.nodes[2].attrs
-    assert expand3["w"] is fire.expand3.params["w"].value
-    assert expand3["b"] is fire.expand3.params["b"].value
-    assert (expand3["stride"], expand3["padding"], expand3["relu"]) == ((1, 1), "same", True)
+    assert [g.shape(n.output) for n in g.nodes] == [(5, 6, 2), (5, 6, 4), (5, 6, 4), (5, 6, 8)]
+    expand3 = g.nodes[2]
+    assert g.data(expand3.inputs[1]) is fire.expand3.params["w"].value
+    assert g.data(expand3.inputs[2]) is fire.expand3.params["b"].value
+    assert expand3.attrs == {"stride": (1, 1), "padding": "same", "activation": "RELU"}
 
 
 def test_the_nodes_of_every_layer():
@@ -62,12 +64,14 @@ def test_the_nodes_of_every_layer():
         ("LOGISTIC", "sigmoid", (7,)),
         ("SOFTMAX", "softmax", (7,)),
     ]
-    assert [n.inputs for n in g.nodes] == [(t,) for t in range(8)]
-    pool, dense = g.nodes[2].attrs, g.nodes[5].attrs
-    assert pool == {"kernel": (2, 1), "stride": (2, 1), "padding": "same"}
-    assert dense["w"].shape == (7, 24)
-    assert dense["relu"]
-    assert not g.nodes[0].attrs["relu"]
+    before = [g.inputs[0], *(n.output for n in g.nodes)]
+    assert [n.inputs[0] for n in g.nodes] == before[:-1]
+    assert g.outputs == [before[-1]]
+    assert g.nodes[2].attrs == {"kernel": (2, 1), "stride": (2, 1), "padding": "same"}
+    assert g.data(g.nodes[4].inputs[1]).tolist() == [1, 24]
+    assert g.data(g.nodes[5].inputs[1]).shape == (7, 24)
+    assert g.nodes[5].attrs == {"activation": "RELU"}
+    assert g.nodes[0].attrs["activation"] == "NONE"
 
 
 def test_global_average_pooling_is_a_pool_and_a_reshape():
@@ -84,8 +88,20 @@ def test_shapes_agree_with_the_layers_on_every_network():
         net = models.build(name, (255, 300, 3), classes=5)
         g = graph.from_layer(net, (255, 300, 3))
         assert g.shape(g.nodes[-1].output) == net.out_shape((255, 300, 3)) == (5,)
-        weights = [a for n in g.nodes for a in n.attrs.values() if isinstance(a, np.ndarray)]
+        weights = [t.data for t in g.tensors if t.data is not None and t.dtype == "float32"]
         assert sum(a.size for a in weights) == net.count_params()
+
+
+def test_tensors_have_names_of_their_own():
+    g = graph.Graph([graph.Tensor("input", (1, 2, 2, 3))], inputs=[0])
+    g.add("RELU", [g.add("RELU", [0], (2, 2, 3), "relu")], (2, 2, 3), "relu")
+    assert [t.name for t in g.tensors] == ["input", "relu", "relu.2"]
+
+
+def test_only_constants_have_values():
+    g = graph.from_layer(Sequential([("dense", Dense(3, 2))]), (3,))
+    with pytest.raises(ValueError, match="^dense is no constant$"):
+        g.data(g.nodes[0].output)
 
 
 def test_an_input_that_does_not_fit_is_refused():
@@ -118,7 +134,7 @@ def test_the_summary(capsys):
 
 
 def test_a_missing_row_names_the_operation_and_the_layer():
-    g = graph.Graph([(4,)])
+    g = graph.Graph([graph.Tensor("input", (1, 4))], inputs=[0])
     g.add("HARD_SWISH", [0], (4,), "block/swish")
     with pytest.raises(LookupError, match=r"^block/swish: no row for HARD_SWISH to count"):
         graph.multiply_adds(g)

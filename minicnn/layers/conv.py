@@ -93,7 +93,7 @@ class Conv2D(Window):
             b=self.params["b"].value,
             stride=self.stride,
             padding=self.padding,
-            relu=self.relu,
+            activation="RELU" if self.relu else "NONE",
         )
 
 

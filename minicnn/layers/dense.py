@@ -75,7 +75,7 @@ class Dense(Layer):
             self.path,
             w=self.params["w"].value,
             b=self.params["b"].value,
-            relu=self.relu,
+            activation="RELU" if self.relu else "NONE",
         )
 
 
@@ -98,4 +98,7 @@ class Flatten(Layer):
         return self.checked_gradient(dy, (N, int(np.prod(shape)))).reshape(N, *shape)
 
     def emit(self, graph: Any, tensor: int) -> int:
-        return graph.add("RESHAPE", [tensor], self.out_shape(graph.shape(tensor)), self.path)
+        shape = self.out_shape(graph.shape(tensor))
+        return graph.add(
+            "RESHAPE", [tensor], shape, self.path, new_shape=np.array([1, *shape], np.int32)
+        )

@@ -119,4 +119,5 @@ class GlobalAvgPool2D(Layer):
             stride=(H, W),
             padding="valid",
         )
-        return graph.add("RESHAPE", [pooled], (C,), self.path)
+        new_shape = np.array([1, C], np.int32)
+        return graph.add("RESHAPE", [pooled], (C,), self.path, new_shape=new_shape)
