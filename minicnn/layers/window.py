@@ -40,18 +40,25 @@ class Window(Layer):
         return down, right
 
     def pad(self, shape: Shape) -> tuple[int, int]:
-        """Rows above and columns left of the image that count as padding.
+        """Rows above and columns left of the image that count as padding."""
+        return pad_before(shape, self.kernel, self.stride, self.padding)
 
-        TensorFlow's 'same' pads just enough for ceil(size / stride) outputs and puts the odd row
-        or column at the end.
-        """
-        if self.padding == "valid":
-            return 0, 0
-        top, left = (
-            max((-(-size // step) - 1) * step + kernel - size, 0) // 2
-            for size, kernel, step in zip(shape, self.kernel, self.stride, strict=False)
-        )
-        return top, left
+
+def pad_before(
+    shape: Shape, kernel: tuple[int, int], stride: tuple[int, int], padding: str
+) -> tuple[int, int]:
+    """Rows above and columns left of an image of ``shape`` (H, W, ...) that count as padding.
+
+    TensorFlow's 'same' pads just enough for ceil(size / stride) outputs and puts the odd row or
+    column at the end.
+    """
+    if padding == "valid":
+        return 0, 0
+    top, left = (
+        max((-(-size // step) - 1) * step + length - size, 0) // 2
+        for size, step, length in zip(shape, stride, kernel, strict=False)
+    )
+    return top, left
 
 
 def like(x: np.ndarray, shape: Shape) -> np.ndarray:
