@@ -144,6 +144,7 @@ def parser(names: tuple[str, ...]) -> Parser:
     p.add_argument("--out", metavar="DIR", help="the run folder (runs/MODEL-DATE-SEED)")
     p.add_argument("--resume", metavar="RUN", help="go on with a run; takes all settings from it")
     p.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be read")
+    p.add_argument("--no-export", action="store_true", help="train only: write no int8 file")
     return p
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 import minicnn
 import models
+from exporters import export_report, tflite
 from minicnn import checkpoint
 from minicnn.checkpoint import Checkpoint
 from minicnn.config import RECIPES, Config, parser, resolve
@@ -27,6 +28,7 @@ MAY_CHANGE = ("epochs", "steps", "threads")
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     given = vars(parser(models.NAMES).parse_args(argv))
+    exporting = not given.pop("no_export", False)
     config, folder, start = _resumed(given) if "resume" in given else _fresh(given)
     _use_threads(config.threads)
     trainer = Trainer(config, folder, start)
@@ -39,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"nothing to do: all {trainer.last_step} steps are taken; raise --epochs or --steps")
         return 0
     trainer.run()
-    return _farewell(trainer)
+    return _farewell(trainer, exporting)
 
 
 def _fresh(given: dict[str, Any]) -> tuple[Config, RunFolder, None]:
@@ -142,7 +144,7 @@ def _departures(config: Config) -> str:
     return f" (changed: {', '.join(changed)})" if changed else ""
 
 
-def _farewell(trainer: Trainer) -> int:
+def _farewell(trainer: Trainer, exporting: bool) -> int:
     path, steps = trainer.folder.path, trainer.optimizer.steps
     if trainer.stop_asked and steps < trainer.last_step:
         print(f"stopped after step {steps} and saved; to go on:")
@@ -150,8 +152,12 @@ def _farewell(trainer: Trainer) -> int:
         return 130
     if trainer.rows[-1]["partial"]:
         print(f"* the run ended inside this epoch, after {steps} steps, as asked")
-    print(f"done: {path} holds last.npz, best.npz, metrics.jsonl, curves.png, confusion.png")
-    print(f"next: python -m minicnn.evaluate {path}")
+    if exporting:
+        print()
+        result = tflite.export(trainer.trained(), trainer.data, path / tflite.NAME)
+        print(export_report.text(result, layers=False) + "\n")
+    print(f"done: {path} holds {', '.join(sorted(entry.name for entry in path.iterdir()))}")
+    print(f"next: python -m minicnn.predict {path / tflite.NAME if exporting else path} IMAGE")
     return 0
 
 

@@ -28,6 +28,7 @@ from minicnn.evaluation import Outputs, collect
 from minicnn.loss import CrossEntropy
 from minicnn.optim import SGD, Adam, Optimizer, constant, warmup_cosine
 from minicnn.runfolder import RunFolder
+from minicnn.trained import Trained
 
 SAVE_EVERY = 300.0  # seconds between checkpoints within an epoch
 
@@ -163,6 +164,20 @@ class Trainer:
         }
         state = Checkpoint(params, self.optimizer.state, self.outputs.state(), meta)
         checkpoint.save(path or self.folder.last, state)
+
+    def trained(self) -> Trained:
+        """The network as it stands, as ``trained.load`` would read it from last.npz."""
+        config, data = self.config, self.data
+        return Trained(
+            net=self.net,
+            model=config.model,
+            classes=data.dataset.classes,
+            size=(config.height, config.width),
+            normalization=self.normalization,
+            config=config,
+            data_fingerprint=data.fingerprint(),
+            path=self.folder.last,
+        )
 
     def _restore(self, start: Checkpoint) -> None:
         if start.meta["data_fingerprint"] != self.data.fingerprint():

@@ -1,0 +1,190 @@
+"""A trained network as an int8 TFLite file, checked: ``python -m exporters.tflite RUN``."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from exporters import edgetpu, export_report
+from exporters.convert import convert, quality
+from exporters.export_report import Export
+from exporters.read import read
+from minicnn import preparation, trained
+from minicnn.compress import calibration_set
+from minicnn.compress.calibrate import METHODS
+from minicnn.compress.compare import layer_errors
+from minicnn.compress.quantize import IO
+from minicnn.errors import Parser, UserError, command
+from minicnn.files import replacing
+from minicnn.preparation import Prepared
+from minicnn.trained import Trained
+
+NAME = "model_int8.tflite"
+FLOAT_NAME = "model_float32.tflite"
+LOOKED_AT = 16  # images behind the table of layers
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to export.
+
+    method     of calibration, one of ``calibrate.METHODS``
+    plain      without equalization, and each weight rounded to the nearest step
+    images     most images to calibrate on
+    calibrate  a folder of images to calibrate on, instead of the run's training side
+    io         type of the file's input and output, one of ``quantize.IO``
+    float32    also write the float network, as model_float32.tflite beside the other
+    """
+
+    method: str = "mse"
+    plain: bool = False
+    images: int = calibration_set.COUNT
+    calibrate: str | None = None
+    io: str = "uint8"
+    float32: bool = False
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    values = vars(_parser().parse_args(argv))
+    run, out = values.pop("run"), values.pop("out")
+    options = Options(**values)
+    if options.images < 1:
+        raise UserError(f"--images {options.images}: wanted a whole number of at least 1")
+    network = trained.load(run)
+    data = _own_data(network, options)
+    result = export(network, data, Path(out) if out else network.path.with_name(NAME), options)
+    print(export_report.text(result))
+    return 0 if result.verdict.mapped else 1
+
+
+def _parser() -> Parser:
+    p = Parser(
+        prog="python -m exporters.tflite",
+        description="Quantize a trained network to int8, write it as a .tflite file and check it.",
+    )
+    own = Options()
+    p.add_argument("run", metavar="RUN", help="a run folder (its last.npz), or an .npz file")
+    p.add_argument("--out", metavar="FILE", help=f"default: {NAME} beside the checkpoint")
+    p.add_argument("--io", choices=IO, default=own.io, help=f"type of input and output ({own.io})")
+    p.add_argument(
+        *("--method",),
+        choices=tuple(METHODS),
+        default=own.method,
+        help=f"of calibration ({own.method})",
+    )
+    p.add_argument(
+        *("--images",),
+        type=int,
+        default=own.images,
+        metavar="N",
+        help=f"to calibrate on ({own.images})",
+    )
+    p.add_argument(
+        *("--calibrate",),
+        metavar="DIR",
+        help="calibrate on the images of a folder, not on the run's",
+    )
+    p.add_argument(
+        "--plain", action="store_true", help="no equalization, weights to the nearest step"
+    )
+    p.add_argument("--float32", action="store_true", help=f"also write {FLOAT_NAME}")
+    return p
+
+
+def _own_data(network: Trained, options: Options) -> Prepared | None:
+    """What the run was trained on; None where it is not to be had and ``--calibrate`` stands in."""
+    try:
+        if network.config is None:
+            raise UserError(
+                f"{network.path} does not say what it was trained on: give --calibrate DIR, a "
+                "folder of images such as it will see"
+            )
+        data = preparation.prepare(network.config)
+        if data.fingerprint() != network.data_fingerprint:
+            raise UserError(
+                f"the data at {data.dataset.source} changed since the training, so test images of "
+                "today may have been trained on: bring the old state back, or give --calibrate DIR"
+            )
+    except UserError as reason:
+        if options.calibrate is None:
+            raise
+        print(f"note         accuracy is not measured: {reason}")
+        return None
+    return data
+
+
+def export(
+    network: Trained, data: Prepared | None, out: Path, options: Options | None = None
+) -> Export:
+    """Write the int8 file, and labels.txt and edgetpu.txt beside it; measure what it costs.
+
+    data  the run's own, to calibrate on and to test with. None: ``options.calibrate`` is there to
+          calibrate on, and accuracy is not measured.
+
+    Raises UserError for what cannot be exported; nothing is written then.
+    """
+    options = options or Options()
+    images, source = _calibration_images(network, data, options)
+    converted = convert(network, images, options.method, options.io, not options.plain)
+    started = time.perf_counter()
+    content = converted.int8_file()
+    seconds = time.perf_counter() - started
+    float_content = converted.float32_file()
+    verdict = edgetpu.check(dataclasses.replace(read(content), name=out.name))
+    looked_at = _looked_at(images, data)
+    rows = layer_errors(converted.graph, converted.quantized, converted.pixels, looked_at)
+    result = Export(
+        path=out,
+        checkpoint=network.path,
+        bytes=len(content),
+        float32_bytes=len(float_content),
+        seconds=seconds,
+        calibration=f"{options.method}{' (plain)' if options.plain else ''} over {source}",
+        layers=rows,
+        looked_at=len(looked_at),
+        quality=None if data is None else quality(converted, data.dataset, data.test),
+        verdict=verdict,
+    )
+    files = {out: content, result.labels: _lines(network.classes)}
+    files[result.edgetpu] = _lines([edgetpu.report_text(verdict)])
+    if options.float32:
+        files[out.with_name(FLOAT_NAME)] = float_content
+    for path, data_to_write in files.items():
+        with replacing(path) as file:
+            file.write(data_to_write)
+    return result
+
+
+def _lines(lines: Sequence[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def _looked_at(images: np.ndarray, data: Prepared | None) -> np.ndarray:
+    """A few test images, evenly spread; of the calibration images where there are none."""
+    if data is None:
+        return images[:LOOKED_AT]
+    places = np.linspace(0, len(data.test) - 1, min(LOOKED_AT, len(data.test))).astype(int)
+    return data.dataset.images[data.test[places]]
+
+
+def _calibration_images(
+    network: Trained, data: Prepared | None, options: Options
+) -> tuple[np.ndarray, str]:
+    """The images, and what to call them."""
+    if options.calibrate is not None:
+        images = calibration_set.of_folder(options.calibrate, network.size, options.images)
+        return images, f"{len(images)} images of {options.calibrate}"
+    if data is None:
+        raise UserError("neither a run's data nor a folder of images to calibrate on")
+    images = calibration_set.of_training(data, options.images)
+    return images, f"{len(images)} training images, the classes taking turns"
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
