@@ -22,7 +22,8 @@ def write_data(folder: Path, count: int = 120) -> Path:
     return folder
 
 
-def train(data: Path, out: Path, *flags: str) -> int:
+def train(data: Path, out: Path, *flags: str, export: bool = False) -> int:
     """Train SqueezeNet on ``data``; a flag given again overrides the one here."""
     settings = ["--size", "32x32", "--batch", "16", "--epochs", "3", "--threads", "2"]
+    settings += [] if export else ["--no-export"]
     return main(["squeezenet", "--data", str(data), "--out", str(out), *settings, *flags])

@@ -25,7 +25,7 @@ def data(tmp_path_factory):
 def whole(data, tmp_path_factory):
     """An uninterrupted run of three epochs."""
     out = tmp_path_factory.mktemp("runs") / "whole"
-    assert train(data, out) == 0
+    assert train(data, out, export=True) == 0
     return out
 
 
@@ -55,6 +55,7 @@ def assert_same(run, other):
 
 def test_a_run_folder_holds_what_the_readme_says(whole):
     names = {"config.json", "metrics.jsonl", "last.npz", "best.npz", "curves.png", "confusion.png"}
+    names |= {"model_int8.tflite", "labels.txt", "edgetpu.txt"}
     assert {path.name for path in whole.iterdir()} == names
     config = json.loads((whole / "config.json").read_text())
     assert config["classes"] == list(CLASSES)
