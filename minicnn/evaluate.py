@@ -1,42 +1,50 @@
-"""Test a trained network: ``python -m minicnn.evaluate RUN``."""
+"""Test a trained network: ``python -m minicnn.evaluate RUN-OR-FILE.tflite``."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from minicnn import data, kernels, preparation, report, trained
+from minicnn import data, kernels, preparation, report, runtime
 from minicnn.data.dataset import Dataset
-from minicnn.data.loader import plain_batches, prefetch
+from minicnn.data.loader import Batch, prefetch
 from minicnn.errors import Parser, UserError, command
 from minicnn.evaluation import collect
-from minicnn.trained import Trained
+from minicnn.runtime import Network
 
 BATCH = 32
+REPEATS = 20  # single images behind the latency
 
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
-    network = trained.load(args.run)
+    network = runtime.load(args.network, args.runtime, args.delegate, args.threads)
     dataset, positions, which = _choose(network, args.data, args.split, args.skip_bad)
-    batches = plain_batches(dataset, positions, BATCH, network.normalization)
     with kernels.constant_weights():
-        figures = collect(network.net.forward, prefetch(batches)).report()
+        latency = network.latency(dataset.images[positions[:REPEATS]], REPEATS)
+        figures = collect(network.logits, prefetch(_batches(dataset, positions))).report()
     picture = Path(args.out) if args.out else _beside(network.path)
     if args.json:
-        described = {"run": str(network.path), "classes": network.classes, "set": which}
+        described = {
+            "run": str(network.path),
+            "runtime": network.runtime,
+            "latency_seconds": latency,
+            "classes": network.classes,
+            "set": which,
+        }
         print(json.dumps(described | figures | {"confusion_png": str(picture)}))
     else:
-        print(f"network           {network.model}, {network.path}")
+        print(f"network           {network.title}, {network.path}")
+        print(runtime.text(network, latency, REPEATS))
         print(f"set               {which}")
         print(report.class_table(figures, network.classes))
         print(f"\nconfusion matrix: {picture}")
-    report.draw_confusion(picture, figures, network.classes, f"{network.model}: {which}")
+    report.draw_confusion(picture, figures, network.classes, f"{network.title}: {which}")
     return 0
 
 
@@ -44,7 +52,7 @@ def _parser() -> Parser:
     p = Parser(
         prog="python -m minicnn.evaluate", description="Test a trained network on a data set."
     )
-    p.add_argument("run", metavar="RUN", help="a run folder (its last.npz), or an .npz file")
+    runtime.add_arguments(p)
     p.add_argument("--data", metavar="DIR", help="default: what the run was trained on")
     p.add_argument(
         *("--split",),
@@ -57,19 +65,32 @@ def _parser() -> Parser:
     return p
 
 
+def _batches(dataset: Dataset, positions: np.ndarray) -> Iterator[Batch]:
+    """Images (N, H, W, 3) uint8 and labels, in the order of ``positions``."""
+    for start in range(0, len(positions), BATCH):
+        chosen = positions[start : start + BATCH]
+        yield dataset.images[chosen], dataset.labels[chosen]
+
+
 def _choose(
-    network: Trained, folder: str | None, side: str | None, skip_bad: bool
+    network: Network, folder: str | None, side: str | None, skip_bad: bool
 ) -> tuple[Dataset, np.ndarray, str]:
     """(data set, positions, what to call them): which images are meant."""
-    config = network.config
+    if not network.named:
+        raise UserError(
+            f"{network.path} does not name its classes: put a labels.txt beside it, a line for "
+            f"each of its {len(network.classes)} classes in the order of its outputs"
+        )
+    run = network.run()
+    config = run.config if run else None
     own = config is not None and (
         folder is None or str(Path(folder).expanduser().resolve()) == config.data
     )
     skip_bad = skip_bad or (config is not None and config.skip_bad)
     side = side or ("test" if own else "all")
-    if own and config is not None:
+    if own and run is not None and config is not None:
         prepared = preparation.prepare(dataclasses.replace(config, skip_bad=skip_bad))
-        if side == "test" and prepared.fingerprint() != network.data_fingerprint:
+        if side == "test" and prepared.fingerprint() != run.data_fingerprint:
             raise UserError(
                 f"the data at {prepared.dataset.source} changed since the training: test images of "
                 "today may have been trained on; use --split all, or bring the old state back"

@@ -1,6 +1,7 @@
 """evaluate and predict on a finished run, as a user calls them."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -26,6 +27,12 @@ def run(data, tmp_path_factory):
 
 def last_row(run):
     return json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def file(run):
+    pytest.importorskip("ai_edge_litert")
+    return run / "model_int8.tflite"
 
 
 def as_json(capsys, command, *argv):
@@ -104,6 +111,7 @@ def test_predict_gives_the_top_three_with_probabilities(run, data, capsys):
         assert len(values) == 3 and values == sorted(values, reverse=True)
         assert 0 < sum(values) <= 1.00001
         assert {top["class"] for top in answer["top"]} <= set(CLASSES)
+        assert answer["runtime"].startswith("minicnn") and answer["latency_seconds"] > 0
 
 
 def test_predict_agrees_with_evaluate(run, data, capsys):
@@ -119,7 +127,8 @@ def test_predict_takes_any_size_and_kind_of_picture(run, tmp_path, capsys):
     Image.new("L", (500, 300), 120).save(tmp_path / "grey.jpg")
     Image.new("RGBA", (31, 77), (200, 150, 120, 255)).save(tmp_path / "clear.png")
     assert predict([str(run), str(tmp_path / "grey.jpg"), str(tmp_path / "clear.png")]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 2
+    lines = capsys.readouterr().out.splitlines()
+    assert sum(".jpg:" in line or ".png:" in line for line in lines) == 2
 
 
 def test_predict_names_a_picture_that_cannot_be_read(run, tmp_path, capsys):
@@ -127,3 +136,82 @@ def test_predict_names_a_picture_that_cannot_be_read(run, tmp_path, capsys):
     assert predict([str(run), str(tmp_path / "broken.jpg")]) == 2
     captured = capsys.readouterr()
     assert "broken.jpg cannot be read" in captured.err and not captured.out
+
+
+# --- a .tflite file in place of a run
+
+
+def test_a_file_in_a_run_folder_is_tested_on_the_runs_own_test_images(run, file, capsys):
+    floats = as_json(capsys, evaluate, run)
+    figures = as_json(capsys, evaluate, file)
+    assert (figures["set"], figures["images"]) == (floats["set"], floats["images"])
+    assert np.sum(figures["confusion"], axis=1).tolist() == (
+        np.sum(floats["confusion"], axis=1).tolist()
+    )
+    assert abs(figures["loss"] - floats["loss"]) < 0.05
+    assert figures["runtime"].startswith("ai-edge-litert") and figures["latency_seconds"] > 0
+    assert (run / "model_int8-evaluation.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_simulator_gives_the_figures_the_export_measured(run, file, capsys):
+    from exporters.convert import Simulator  # what the export measures with
+    from exporters.read import read
+    from minicnn import preparation, trained
+
+    figures = as_json(capsys, evaluate, file, "--runtime", "simulator")
+    prepared = preparation.prepare(trained.load(run).config)
+    (y,) = Simulator(read(file).graph).run(prepared.dataset.images[prepared.test])
+    named = np.bincount(y.argmax(axis=1), minlength=len(CLASSES))
+    assert np.sum(figures["confusion"], axis=0).tolist() == named.tolist()
+
+
+def test_a_file_elsewhere_asks_for_data(file, data, tmp_path, capsys):
+    alone = shutil.copy(file, tmp_path)
+    assert evaluate([str(alone)]) == 2
+    assert "does not say what it was trained on: give --data" in capsys.readouterr().err
+    assert evaluate([str(alone), "--data", str(data), "--split", "test"]) == 2
+    assert "not what the run was trained on" in capsys.readouterr().err
+    figures = as_json(capsys, evaluate, alone, "--data", data)
+    own = as_json(capsys, evaluate, file, "--data", data)
+    assert figures["images"] == 120 > own["images"]
+
+
+def test_a_file_whose_classes_are_not_the_datas(file, tmp_path, capsys):
+    (tmp_path / "data" / "cat").mkdir(parents=True)
+    (tmp_path / "data" / "mel").mkdir()
+    assert evaluate([str(file), "--data", str(tmp_path / "data")]) == 2
+    assert "'cat', which is no class of the trained network" in capsys.readouterr().err
+
+
+def test_a_file_that_does_not_name_its_classes(file, data, tmp_path, capsys):
+    from exporters.flatbuffer import write
+    from exporters.read import read
+
+    write(tmp_path / "bare.tflite", read(file).graph)
+    assert evaluate([str(tmp_path / "bare.tflite"), "--data", str(data)]) == 2
+    assert "does not name its classes: put a labels.txt" in capsys.readouterr().err
+    shutil.copy(file.with_name("labels.txt"), tmp_path)
+    assert as_json(capsys, evaluate, tmp_path / "bare.tflite", "--data", data)["images"] == 120
+
+
+def test_predict_with_a_file_prints_runtime_latency_and_top_three(file, data, capsys):
+    picture = next((data / "HAM10000_images_part_1").iterdir())
+    assert predict([str(file), str(picture), "--threads", "1"]) == 0
+    first, second, answer = capsys.readouterr().out.splitlines()
+    assert first.startswith("runtime           ai-edge-litert")
+    assert " ms an image, the median of 20" in second
+    assert answer.startswith(f"{picture}:  ") and len(answer.split("   ")) == 3
+
+
+def test_predict_with_a_file_agrees_with_evaluate(file, data, capsys):
+    pictures = sorted((data / "HAM10000_images_part_1").iterdir())
+    answers = as_json(capsys, predict, file, *pictures)
+    confusion = np.array(as_json(capsys, evaluate, file, "--split", "all")["confusion"])
+    named = [answer["top"][0]["class"] for answer in answers]
+    assert [named.count(name) for name in CLASSES] == confusion.sum(axis=0).tolist()
+
+
+@pytest.mark.parametrize("flags", [("--runtime", "litert"), ("--delegate", "libedgetpu.so.1")])
+def test_flags_of_files_are_refused_with_a_run(run, data, flags, capsys):
+    assert evaluate([str(run), *flags]) == 2
+    assert f"{flags[0]} is for .tflite files" in capsys.readouterr().err

@@ -24,6 +24,7 @@ BATCH = 8
 DECAY = 0.9  # of the moving average, for each batch
 BINS = 2048
 CLIPPED = 1e-4  # share of the values that "percentile" leaves outside, at each end
+SAMPLED = 1 << 17  # values of a tensor that a histogram takes from each batch: whole pixels
 LEVELS = 255  # steps between the lowest and the highest int8
 
 
@@ -97,7 +98,8 @@ def _histograms(
     counts = {t: np.zeros(BINS, np.int64) for t in seen}
     for values in _batches(graph, pixels, images):
         for t, v in values.items():
-            counts[t] += np.histogram(v, BINS, range=_wide(seen[t]))[0]
+            sample = v.reshape(-1, v.shape[-1])[:: max(1, v.size // SAMPLED)]
+            counts[t] += np.histogram(sample, BINS, range=_wide(seen[t]))[0]
     for t, count in counts.items():
         yield t, count, np.linspace(*_wide(seen[t]), BINS + 1)
 

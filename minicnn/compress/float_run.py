@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -58,7 +59,9 @@ def _pool_window(node: Node, x: np.ndarray) -> tuple[tuple[int, int], ...]:
 def _max_pool(graph: Graph, node: Node, inputs: list[np.ndarray]) -> np.ndarray:
     (x,) = inputs
     y = _filled(graph, node, len(x))
-    kernels.maxpool_forward(x, *_pool_window(node, x), y, np.empty(y.shape, np.int32))
+    window = _pool_window(node, x)
+    places = np.uint8 if math.prod(window[0]) <= 256 else np.int32  # as in layers.MaxPool2D
+    kernels.maxpool_forward(x, *window, y, np.empty(y.shape, places))
     return y
 
 
