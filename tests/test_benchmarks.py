@@ -60,6 +60,13 @@ def test_inference(run):
     assert f"{row['p50_ms']:.2f}" in printed and "p50 ms" in printed
 
 
+def test_int8_inference(run):
+    printed, (row,) = run("int8_inference", *TINY, "--calls", "2", "--batch", "2")
+    assert row["p50_ms"] > 0
+    assert row["images_per_second"] > 0
+    assert "off by" in printed
+
+
 def test_limit(run):
     sizes = ("--sgemm", "128", "--fma", "1000", "--triad", "1")
     printed, rows = run("limit", "--threads", "1", "--rounds", "1", *sizes)

@@ -115,7 +115,7 @@ def paired(
     _, group = np.unique(groups, return_inverse=True)
     tables = np.zeros((group.max() + 1, 2, classes, classes))
     for which, answers in enumerate((first, second)):
-        np.add.at(tables, (group, which, labels, answers), 1)
+        np.add.at(tables[:, which], (group, labels, answers), 1)
     rng = np.random.default_rng(seed)
     drawn = rng.multinomial(len(tables), np.full(len(tables), 1 / len(tables)), DRAWS)
     samples = (drawn @ tables.reshape(len(tables), -1)).reshape(DRAWS, *tables.shape[1:])

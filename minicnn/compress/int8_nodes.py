@@ -19,6 +19,7 @@ from minicnn.compress.int8_scales import (
     multipliers,
     output_scales,
     scale_of,
+    softmax_scales,
     zero_of,
 )
 from minicnn.graph import Graph, Node, Tensor
@@ -139,16 +140,12 @@ def _softmax(graph: Graph, node: Node, rules: str) -> Step:
     x, y = ends_of(graph, node)
     if (x.dtype, y.dtype) != ("int8", "int8"):
         raise ValueError(f"{node.path}: SOFTMAX from {x.dtype} to {y.dtype}, wanted int8 to int8")
-    scale = float(node.attrs.get("beta", 1.0)) * float(scale_of(x)) * 2**26  # Q5.26 wants 2^26 = 1
-    multiplier, shift = quantize_multiplier(min(scale, 2.0**31 - 1))
-    diff_min = -int(31 * 2**26 // 2**shift)  # CalculateInputRadius
+    scales = softmax_scales(x, float(node.attrs.get("beta", 1.0)))
 
     def step(values: np.ndarray) -> np.ndarray:
         filled = blank(y, len(values))
         columns = values.shape[-1]
-        int8.softmax(
-            values.reshape(-1, columns), multiplier, shift, diff_min, filled.reshape(-1, columns)
-        )
+        int8.softmax(values.reshape(-1, columns), *scales, filled.reshape(-1, columns))
         return filled
 
     return step

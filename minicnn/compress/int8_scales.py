@@ -89,3 +89,13 @@ def dense_scales(graph: Graph, node: Node, rules: str) -> np.ndarray:
         scales = np.full_like(scales, float(scale_of(x) * np.float32(w.scale[0])))
         scales /= float(scale_of(y))
     return scales
+
+
+def softmax_scales(x: Tensor, beta: float) -> tuple[int, int, int]:
+    """(multiplier, shift, least difference) of a softmax: x * beta in fixed point, 2^26 being 1.
+
+    Differences to the largest value below the least count as nothing (CalculateInputRadius).
+    """
+    scale = beta * float(scale_of(x)) * 2**26
+    multiplier, shift = quantize_multiplier(min(scale, 2.0**31 - 1))
+    return multiplier, shift, -int(31 * 2**26 // 2**shift)

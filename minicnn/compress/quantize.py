@@ -71,7 +71,7 @@ def activation_parameters(graph: Graph, ranges: Ranges, pixels: Pixels) -> dict[
     """Scale and zero point of every activation; tensors that must share them do."""
     fixed = {graph.inputs[0]: (pixels.scale, pixels.zero - 128)}
     fixed |= {node.output: SOFTMAX for node in graph.nodes if node.op == "SOFTMAX"}
-    parameters = {}
+    parameters: dict[int, Parameters] = {}
     for group in groups(graph):
         given = {fixed[t] for t in group if t in fixed}
         if len(given) > 1:

@@ -32,11 +32,11 @@ from numba.extending import intrinsic
 
 LANES = 16  # floats in a vector
 
-_features = config.CPU_FEATURES  # set with NUMBA_CPU_NAME, perhaps to ""
-if _features is None:
-    _features = llvm.get_host_cpu_features().flatten()
+FEATURES = config.CPU_FEATURES  # set with NUMBA_CPU_NAME, perhaps to ""
+if FEATURES is None:
+    FEATURES = llvm.get_host_cpu_features().flatten()
 # With 32 wide registers a tile may be 4 vectors wide; elsewhere its sums would spill to memory.
-WIDEST = 4 if "+avx512f" in _features else 1
+WIDEST = 4 if "+avx512f" in FEATURES else 1
 
 VECTOR = ir.VectorType(ir.FloatType(), LANES)
 INT = ir.IntType(64)
