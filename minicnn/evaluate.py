@@ -81,7 +81,7 @@ def _choose(
             f"{network.path} does not name its classes: put a labels.txt beside it, a line for "
             f"each of its {len(network.classes)} classes in the order of its outputs"
         )
-    run = network.run()
+    run = network.origin()
     config = run.config if run else None
     own = config is not None and (
         folder is None or str(Path(folder).expanduser().resolve()) == config.data

@@ -8,7 +8,10 @@ import pytest
 from PIL import Image
 from small import CLASSES, train, write_data
 
-from minicnn import checkpoint
+from exporters.flatbuffer import write
+from exporters.read import read
+from minicnn import checkpoint, preparation, trained
+from minicnn.compress.simulate import Simulator
 from minicnn.evaluate import main as evaluate
 from minicnn.predict import main as predict
 
@@ -21,7 +24,7 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def run(data, tmp_path_factory):
     out = tmp_path_factory.mktemp("runs") / "run"
-    assert train(data, out) == 0
+    assert train(data, out, export=True) == 0
     return out
 
 
@@ -154,10 +157,6 @@ def test_a_file_in_a_run_folder_is_tested_on_the_runs_own_test_images(run, file,
 
 
 def test_the_simulator_gives_the_figures_the_export_measured(run, file, capsys):
-    from exporters.convert import Simulator  # what the export measures with
-    from exporters.read import read
-    from minicnn import preparation, trained
-
     figures = as_json(capsys, evaluate, file, "--runtime", "simulator")
     prepared = preparation.prepare(trained.load(run).config)
     (y,) = Simulator(read(file).graph).run(prepared.dataset.images[prepared.test])
@@ -176,6 +175,14 @@ def test_a_file_elsewhere_asks_for_data(file, data, tmp_path, capsys):
     assert figures["images"] == 120 > own["images"]
 
 
+def test_a_file_of_another_size_is_none_of_the_runs(run, data, tmp_path, capsys):
+    assert train(data, tmp_path / "other", "--size", "40x40", "--steps", "1", export=True) == 0
+    stranger = run / "stranger.tflite"
+    shutil.copy(tmp_path / "other" / "model_int8.tflite", stranger)
+    assert evaluate([str(stranger)]) == 2
+    assert "give --data" in capsys.readouterr().err
+
+
 def test_a_file_whose_classes_are_not_the_datas(file, tmp_path, capsys):
     (tmp_path / "data" / "cat").mkdir(parents=True)
     (tmp_path / "data" / "mel").mkdir()
@@ -184,9 +191,6 @@ def test_a_file_whose_classes_are_not_the_datas(file, tmp_path, capsys):
 
 
 def test_a_file_that_does_not_name_its_classes(file, data, tmp_path, capsys):
-    from exporters.flatbuffer import write
-    from exporters.read import read
-
     write(tmp_path / "bare.tflite", read(file).graph)
     assert evaluate([str(tmp_path / "bare.tflite"), "--data", str(data)]) == 2
     assert "does not name its classes: put a labels.txt" in capsys.readouterr().err
