@@ -17,6 +17,7 @@ from minicnn.compress.quantize import quantize
 from minicnn.compress.rounding import inputs_of_weights
 from minicnn.compress.simulate import Simulator
 from minicnn.data.dataset import Dataset
+from minicnn.errors import UserError
 from minicnn.graph import Graph
 from minicnn.metrics import balanced_accuracy, confusion_matrix, top_k
 from minicnn.trained import Trained
@@ -72,6 +73,9 @@ def convert(
 
     Raises UserError for weights or images that will not do, LookupError for a layer without a row.
     """
+    for name in network.classes:
+        if len(name.splitlines()) > 1:
+            raise UserError(f"class {name!r} is more than one line, and labels.txt has one a line")
     graph, pixels = fold.deployed(network.net, (*network.size, 3), network.normalization)
     inputs = None
     if refine:

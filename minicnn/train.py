@@ -8,7 +8,6 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-import numba
 import numpy as np
 
 import minicnn
@@ -20,6 +19,7 @@ from minicnn.config import RECIPES, Config, parser, resolve
 from minicnn.errors import UserError, command
 from minicnn.metrics import majority_baseline
 from minicnn.runfolder import RunFolder, find_checkpoint
+from minicnn.runtime.engines import use_threads
 from minicnn.training import Trainer
 
 MAY_CHANGE = ("epochs", "steps", "threads")
@@ -30,7 +30,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = vars(parser(models.NAMES).parse_args(argv))
     exporting = not given.pop("no_export", False)
     config, folder, start = _resumed(given) if "resume" in given else _fresh(given)
-    _use_threads(config.threads)
+    use_threads(config.threads)
     trainer = Trainer(config, folder, start)
     if start is None:
         folder.create()
@@ -85,13 +85,6 @@ def _resumed(given: dict[str, Any]) -> tuple[Config, RunFolder, Checkpoint]:
             "only --epochs, --steps and --threads may"
         )
     return dataclasses.replace(config, **given), RunFolder(path), start
-
-
-def _use_threads(threads: int | None) -> None:
-    most = int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
-    if threads is not None and threads > most:
-        raise UserError(f"--threads {threads}: this machine runs at most {most}")
-    numba.set_num_threads(threads or most)
 
 
 def _record(config: Config, trainer: Trainer) -> dict[str, Any]:

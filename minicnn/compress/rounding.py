@@ -88,15 +88,19 @@ def _windows(graph: Graph, node: Node, x: np.ndarray, rng: np.random.Generator) 
 
 
 def round_together(w: np.ndarray, scale: np.ndarray, inputs: Inputs, largest: int) -> np.ndarray:
-    """Steps (OC, K) int8 in [-largest, largest] for weights (OC, K) with a scale (OC,) a row."""
+    """Steps (OC, K) int8 in [-largest, largest] for weights (OC, K) with a scale (OC,) a row.
+
+    What is zero stays zero: pruning wants it so.
+    """
     covariance = inputs.covariance()
     order = np.argsort(-np.diag(covariance), kind="stable")  # what weighs most is rounded first
     inverse = np.linalg.inv(covariance[np.ix_(order, order)])
     update = np.linalg.cholesky(inverse).T
     left = w[:, order].astype(np.float64)
+    limits = np.where(left == 0, 0, largest)
     steps = np.empty(left.shape)
     for k in range(left.shape[1]):
-        steps[:, k] = np.clip(np.rint(left[:, k] / scale), -largest, largest)
+        steps[:, k] = np.clip(np.rint(left[:, k] / scale), -limits[:, k], limits[:, k])
         error = (left[:, k] - steps[:, k] * scale) / update[k, k]
         left[:, k + 1 :] -= np.outer(error, update[k, k + 1 :])
     result = np.empty(w.shape, np.int8)

@@ -157,6 +157,16 @@ def test_rounded_together_errors_cancel():
     assert noise(together).mean() < noise(nearest).mean() / 3
 
 
+def test_what_is_zero_stays_zero():
+    windows, rng = correlated(), np.random.default_rng(1)
+    w = rng.standard_normal((8, 32)) * (rng.random((8, 32)) < 0.3)
+    inputs = rounding.Inputs()
+    inputs.add(windows)
+    steps = rounding.round_together(w, np.abs(w).max(axis=1) / 127, inputs, 127)
+    assert (steps[w == 0] == 0).all()
+    assert (steps != 0).mean() > 0.2
+
+
 def test_inputs_that_have_nothing_to_do_with_each_other_change_nothing():
     rng = np.random.default_rng(1)
     w = rng.standard_normal((4, 6))
