@@ -69,7 +69,9 @@ def test_percentile_clips_both_ends():
 def test_mse_weighs_clipping_against_rounding():
     """Brute force over the same ranges, on the values themselves instead of a histogram."""
     rng = np.random.default_rng(0)
-    x = np.minimum(rng.exponential(12, (30, 10, 10, 3)), 255).astype(np.uint8)
+    x = np.minimum(rng.exponential(12, (600, 10, 10, 3)), 200).astype(np.uint8)
+    x[:, 1:] = 0  # zeros are exact at any scale: they must not count
+    x[5, 0, 0] = 255
     low, high = calibrate(passes_through(), PIXELS, x, "mse")[0]
     values = x[x > 0].astype(np.float64)
 
@@ -80,8 +82,42 @@ def test_mse_weighs_clipping_against_rounding():
     tops = x.max() * np.arange(1.0, 0.2, -0.01)
     best = tops[np.argmin([error(top) for top in tops])]
     assert low == 0
-    assert high == pytest.approx(best, rel=0.03)
+    assert high == pytest.approx(best, rel=0.015)
     assert high < x.max()
+
+
+def averaged(*after):
+    """The range that "mse" gives a tensor which is averaged over 10x10 and then goes on.
+
+    Its values are 4 and 5 but for one peak of 250 in each channel of one image: averages stay low,
+    and the steps of a range up to the peak, nearly 1 wide, would not tell them apart.
+    """
+    x = np.random.default_rng(0).integers(4, 6, (40, 10, 10, 3)).astype(np.uint8)
+    x[7, 5, 5] = 250
+    graph = passes_through()
+    pooled = {"kernel": (10, 10), "stride": (10, 10), "padding": "valid"}
+    t = graph.add("AVERAGE_POOL_2D", [graph.outputs[0]], (1, 1, 3), "pool", **pooled)
+    t = graph.add("RESHAPE", [t], (3,), "flat", new_shape=np.array([1, 3], np.int32))
+    for op in after:
+        t = graph.add(op, [t], (3,), op.lower())
+    graph.outputs = [t]
+    ranges = calibrate(graph, Pixels(0.1, 0), x, "mse")
+    return ranges[graph.nodes[0].output], ranges[0]
+
+
+def test_before_an_average_pool_the_averages_count():
+    (low, high), alone = averaged("RELU")
+    assert low == 0
+    assert high < 0.75 * 25  # the peak, clipped, moves one average of 120 by little
+    assert alone[1] > high
+
+
+def test_before_a_softmax_the_probabilities_count():
+    (_, high), _ = averaged("SOFTMAX")
+    (_, without), _ = averaged("RELU")
+    assert high != without
+    # the image with the peak has it in all channels alike: clipping it changes no probability
+    assert high < 0.2 * 25
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -134,7 +170,9 @@ def prepared(counts):
 def test_classes_take_turns():
     chosen = calibration_set.of_training(prepared([100, 3, 50]), 30)
     assert np.bincount(chosen[:, 0, 0, 0]).tolist() == [14, 3, 13]
-    assert len(np.unique(chosen[:, 0, 0, 1])) == 30
+    numbers = chosen[:, 0, 0, 1]
+    assert len(np.unique(numbers)) == 30
+    assert numbers[:14].max() - numbers[:14].min() > 30  # from all of the class's hundred
     again = calibration_set.of_training(prepared([100, 3, 50]), 30)
     np.testing.assert_array_equal(chosen, again)
 

@@ -120,6 +120,15 @@ def test_windows_are_what_a_convolution_multiplies():
         assert (np.abs(predicted - y.mean(axis=(0, 1, 2))) < 5 * spread).all()
 
 
+def test_windows_lie_in_memory_as_weights_do():
+    """Stripes that repeat with the stride: every window is the same, and known."""
+    pattern = np.random.default_rng(0).integers(0, 256, (2, 3, 3), np.uint8)
+    images = np.tile(pattern, (4, 8, 5, 1))  # 16 rows, 15 columns
+    graph = graph_of(Conv2D(3, 2, (2, 3), (2, 3), rng=0), GlobalAvgPool2D())
+    inputs = rounding.inputs_of_weights(graph, PIXELS, images)[graph.nodes[0].inputs[1]]
+    np.testing.assert_allclose(inputs.mean, pattern.ravel() / 255, rtol=1e-5)
+
+
 def test_products_by_hand():
     inputs = rounding.Inputs()
     windows = np.random.default_rng(0).random((50, 4)).astype(np.float32)
@@ -155,6 +164,18 @@ def test_rounded_together_errors_cancel():
         return error.std(axis=0)
 
     assert noise(together).mean() < noise(nearest).mean() / 3
+
+
+def test_the_order_of_the_inputs_does_not_matter():
+    windows, rng = correlated() * np.linspace(1, 5, 32, dtype=np.float32), np.random.default_rng(1)
+    w, order = rng.standard_normal((8, 32)), rng.permutation(32)
+    scale = np.abs(w).max(axis=1) / 127
+    steps = []
+    for places in (np.arange(32), order):
+        inputs = rounding.Inputs()
+        inputs.add(windows[:, places])
+        steps.append(rounding.round_together(w[:, places], scale, inputs, 127))
+    np.testing.assert_array_equal(steps[0][:, order], steps[1])
 
 
 def test_what_is_zero_stays_zero():

@@ -109,6 +109,30 @@ def test_dense_weights_have_one_scale():
     assert steps.tolist() == [[64, -127], [32, 16]]  # 63.5 and 31.75, away from zero
 
 
+def test_halves_round_away_from_zero():
+    w = np.array([[127, 2.5, -2.5, 0.5, -0.5]], np.float32)
+    (steps, scale), _ = quantize_weights(w, np.zeros(1, np.float32), np.float32(1), True)
+    assert scale.tolist() == [1]
+    assert steps.tolist() == [[127, 3, -3, 1, -1]]
+
+
+def test_convolutions_per_channel_and_dense_layers_per_tensor():
+    graph, _ = quantized([*HEAD, ("dense", Dense(4, 5, rng=0))])
+    assert len(tensor(graph, "conv/w").scale) == len(tensor(graph, "conv/b").scale) == 4
+    assert len(tensor(graph, "dense/w").scale) == len(tensor(graph, "dense/b").scale) == 1
+
+
+@pytest.mark.parametrize("layer", [MaxPool2D(2), AvgPool2D(2)])
+def test_a_pool_has_its_input_s_scale_whatever_was_measured(layer):
+    def ranges(graph):
+        return {graph.nodes[1].output: (0.0, 123.0)}
+
+    layers = [("conv", Conv2D(3, 4, 3, relu=True, rng=0)), ("small", layer)]
+    graph, _ = quantized([*layers, ("pool", GlobalAvgPool2D())], ranges=ranges)
+    assert parameters(graph, "conv") == parameters(graph, "small")
+    assert parameters(graph, "conv") == ([np.float32(123 / 255)], [-128])
+
+
 def test_dead_channels_and_large_biases_stay_in_32_bits():
     w = np.zeros((3, 1, 1, 2), np.float32)
     w[1], w[2] = 1e-30, 1e-3
