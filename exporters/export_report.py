@@ -103,7 +103,10 @@ def _quality_table(quality: Quality) -> str:
 def _verdict(export: Export) -> str:
     verdict = export.verdict
     on_tpu = sum(operation.mapped for operation in verdict.operations)
+    ends = sum(operation.at_end for operation in verdict.operations)
     lines = [f"Edge TPU     {on_tpu} of {len(verdict.operations)} operations map"]
+    if ends:
+        lines[0] += f"; {ends} that convert floats at the ends stay on the CPU, as is usual"
     lines += [f"             {finding}" for finding in verdict.findings]
     lines.append(f"             a structural check, the compiler was not run; {export.edgetpu}")
     return "\n".join(lines)

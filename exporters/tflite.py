@@ -20,7 +20,7 @@ from minicnn.compress.calibrate import METHODS
 from minicnn.compress.compare import layer_errors
 from minicnn.compress.quantize import IO
 from minicnn.errors import Parser, UserError, command
-from minicnn.files import replacing
+from minicnn.files import replacing, write_text
 from minicnn.preparation import Prepared
 from minicnn.trained import Trained
 
@@ -130,6 +130,7 @@ def export(
     Raises UserError for what cannot be exported; nothing is written then.
     """
     options = options or Options()
+    _check_place(out)
     images, source = _calibration_images(network, data, options)
     converted = convert(network, images, options.method, options.io, not options.plain)
     started = time.perf_counter()
@@ -151,18 +152,25 @@ def export(
         quality=None if data is None else quality(converted, data.dataset, data.test),
         verdict=verdict,
     )
-    files = {out: content, result.labels: _lines(network.classes)}
-    files[result.edgetpu] = _lines([edgetpu.report_text(verdict)])
+    _write(out, content)
     if options.float32:
-        files[out.with_name(FLOAT_NAME)] = float_content
-    for path, data_to_write in files.items():
-        with replacing(path) as file:
-            file.write(data_to_write)
+        _write(out.with_name(FLOAT_NAME), float_content)
+    write_text(result.labels, "".join(f"{name}\n" for name in network.classes))
+    write_text(result.edgetpu, edgetpu.report_text(verdict) + "\n")
     return result
 
 
-def _lines(lines: Sequence[str]) -> bytes:
-    return "".join(f"{line}\n" for line in lines).encode()
+def _check_place(out: Path) -> None:
+    """UserError where the file could not be written: told before the long work, not after it."""
+    if out.suffix != ".tflite":
+        raise UserError(f"--out {out}: wanted a name that ends in .tflite")
+    if not out.parent.is_dir():
+        raise UserError(f"--out {out}: no such folder as {out.parent}")
+
+
+def _write(path: Path, content: bytes) -> None:
+    with replacing(path) as file:
+        file.write(content)
 
 
 def _looked_at(images: np.ndarray, data: Prepared | None) -> np.ndarray:

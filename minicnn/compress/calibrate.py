@@ -129,9 +129,10 @@ def _least_error(graph: Graph, pixels: Pixels, images: np.ndarray) -> Ranges:
         tried = [_part(whole[t], part) for part in np.arange(1.0, 0.2, -0.01)]
         errors = [_error(middles, count, *ends) for ends in tried]
         ranges[t] = tried[int(np.argmin(errors))]
+    read = [t for node in graph.nodes for t in node.inputs]
     for node in graph.nodes:
-        if node.op == "AVERAGE_POOL_2D":
-            averaged = node.inputs[0]
+        averaged = node.inputs[0]
+        if node.op == "AVERAGE_POOL_2D" and read.count(averaged) == 1:
             ranges[averaged] = _least_pooled_error(graph, node, pixels, images, whole[averaged])
     return ranges
 

@@ -82,8 +82,10 @@ def test_the_same_input_gives_the_same_bytes(run, tmp_path):
 
 
 @pytest.mark.parametrize("io", ["int8", "float32"])
-def test_other_ends(run, io):
+def test_other_ends(run, io, capsys):
     assert main([str(run), "--io", io]) == 0
+    on_cpu = "2 that convert floats at the ends stay on the CPU" in capsys.readouterr().out
+    assert on_cpu == (io == "float32")
     graph = read(run / "model_int8.tflite").graph
     ends = [graph.tensors[t].dtype for t in (*graph.inputs, *graph.outputs)]
     assert ends == [io, io]
@@ -149,4 +151,5 @@ def test_calibration_images_that_will_not_do(run, tmp_path, capsys):
 def test_places_that_will_not_do(run, tmp_path, capsys):
     assert "no run folder" in refused(capsys, tmp_path / "nothing")
     assert "no such folder" in refused(capsys, run, "--out", tmp_path / "absent" / "a.tflite")
+    assert "ends in .tflite" in refused(capsys, run, "--out", tmp_path / "model.lite")
     assert files(tmp_path) == {"run"}
