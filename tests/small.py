@@ -6,12 +6,12 @@ from pathlib import Path
 from minicnn.data import synthetic
 from minicnn.train import main
 
-# HAM10000's own layout, real photographs: no part of the project, tests skip where it is absent
-PHOTOGRAPHS = Path(
-    os.environ.get(
-        "MINICNN_HAM10000", Path(__file__).resolve().parents[2] / "shared" / "ham10000" / "dev"
-    )
-)
+# No part of the project; tests skip where they are absent:
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+# real photographs in HAM10000's own layout,
+PHOTOGRAPHS = Path(os.environ.get("MINICNN_HAM10000", SHARED / "ham10000" / "dev"))
+# and models of others that edgetpu_compiler is known to have taken.
+ACCEPTED = Path(os.environ.get("MINICNN_EDGETPU_ACCEPTED", SHARED / "edgetpu-accepted"))
 
 CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 

@@ -1,7 +1,6 @@
 """The simulator against TFLite's own BUILTIN_REF kernels, every tensor, bit for bit."""
 
 import importlib
-from pathlib import Path
 from random import Random
 
 import int8_graphs
@@ -10,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from int8_graphs import Builder
+from small import ACCEPTED
 
 from exporters.flatbuffer import serialize
 from exporters.read import read
@@ -21,7 +21,6 @@ RUNTIMES = {
     "litert-2.3": "ai_edge_litert.interpreter",
     "tflite-runtime-2.14": "tflite_runtime.interpreter",
 }
-ACCEPTED = Path(__file__).resolve().parents[3] / "shared" / "edgetpu-accepted"
 
 
 @pytest.fixture(params=RUNTIMES)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
 import small_int8
+from small import ACCEPTED
 
 from exporters import edgetpu
 from exporters.container import File
@@ -17,7 +17,6 @@ from exporters.edgetpu.rules import LATER_STATUS, MAPPED_STATUS, TYPE_STATUS
 from exporters.read import read
 from minicnn.graph import Graph, Node, Tensor
 
-ACCEPTED = Path(__file__).resolve().parents[3] / "shared" / "edgetpu-accepted"
 NAMES = (
     "tf2_mobilenet_v2_1.0_224_ptq",
     "mobilenet_edgetpu_0.75_224_post_training_quant",

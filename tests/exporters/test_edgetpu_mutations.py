@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import copy
-from pathlib import Path
 
 import pytest
 import small_int8
 from edgetpu_mutations import MUTATIONS, Mutation
+from small import ACCEPTED
 
 from exporters import edgetpu
 from exporters.container import File
@@ -16,7 +16,6 @@ from exporters.edgetpu.verdict import Verdict
 from exporters.read import read
 from minicnn.graph import Graph
 
-ACCEPTED = Path(__file__).resolve().parents[3] / "shared" / "edgetpu-accepted"
 INT8 = (
     "tf2_mobilenet_v2_1.0_224_ptq",
     "mobilenet_edgetpu_0.75_224_post_training_quant",

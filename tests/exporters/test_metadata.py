@@ -2,20 +2,19 @@
 
 import io
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tflite_graphs
 from flatbuffers.number_types import Float32Flags
 from flatbuffers.table import Table
+from small import ACCEPTED
 
 from exporters import metadata
 from exporters.flatbuffer import serialize
 from exporters.read import read
 from minicnn.errors import UserError
 
-ACCEPTED = Path(__file__).resolve().parents[3] / "shared" / "edgetpu-accepted"
 CLASSES = ["akiec", "basal cell", "Melanom, maligne", "naevus\tü", "0"]
 
 

@@ -15,6 +15,7 @@ import pytest
 import small_int8
 import tflite_graphs
 from old_runtimes import TFLITE_2_5, TFLITE_2_14, Environment, run_in
+from small import ACCEPTED
 
 import models
 from exporters.convert import convert
@@ -40,7 +41,6 @@ pytest.importorskip("ai_edge_litert")
 pytestmark = pytest.mark.slow  # the environments are built first
 
 CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
-ACCEPTED = Path(__file__).resolve().parents[3] / "shared" / "edgetpu-accepted"
 IMAGES = 8
 # Steps of the output, a softmax's being 1/256, by kernel set: seen were 22 and, after
 # FULLY_CONNECTED, whose rounding changed, 9. Without it the reference kernels give the same bits.

@@ -1,10 +1,9 @@
 """Files that the writer made, in LiteRT."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 import tflite_graphs
+from small import ACCEPTED
 from tflite_graphs import constant, quantized
 
 from exporters.flatbuffer import serialize
@@ -13,7 +12,6 @@ from minicnn.graph import Graph, Node, Tensor, from_layer
 from minicnn.layers import Conv2D, Dense, Fire, Flatten, GlobalAvgPool2D, MaxPool2D, Sequential
 
 pytest.importorskip("ai_edge_litert")
-ACCEPTED = Path(__file__).resolve().parents[3] / "shared" / "edgetpu-accepted"
 
 
 @pytest.mark.parametrize("head", ["dense", "global"])
