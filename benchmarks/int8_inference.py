@@ -70,7 +70,7 @@ def compared(name: str, workers: Sequence[Worker], values: Any) -> list[dict[str
     """A row for each contestant."""
     off = distances(workers)
     single = play(workers, values.rounds, "infer", values.calls, warm_up=2)
-    batches = play(workers, values.rounds, "infer_all", 1)
+    batches = play(workers, values.rounds, "infer_all", 3)
     rows: list[dict[str, Any]] = []
     for worker in workers:
         own = worker.entry.name
