@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from small import train, write_data
 
 import models
 
@@ -65,6 +66,18 @@ def test_int8_inference(run):
     assert row["p50_ms"] > 0
     assert row["images_per_second"] > 0
     assert "off by" in printed
+
+
+def test_int8_agreement(load, tmp_path, capsys):
+    pytest.importorskip("ai_edge_litert", reason="ai-edge-litert is not installed")
+    data = write_data(tmp_path / "data")
+    assert train(data, tmp_path / "run", "--epochs", "1", export=True) == 0
+    capsys.readouterr()
+    assert load("int8_agreement").main([str(tmp_path / "run")]) == 0
+    first, _, *rows = capsys.readouterr().out.splitlines()
+    assert first.startswith("24 test images")
+    names = [row.split("  ")[0] for row in rows]
+    assert names == ["float32, simulator", "float32, LiteRT", "simulator, LiteRT"]
 
 
 def test_limit(run):
