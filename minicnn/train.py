@@ -38,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     folder.write_config(_record(config, trainer))
     _describe(trainer)
     if trainer.optimizer.steps >= trainer.last_step:
-        print(f"nothing to do: all {trainer.last_step} steps are taken; raise --epochs or --steps")
+        print(f"nothing to do: all {trainer.last_step} steps are taken; raise --epochs or --steps,")
+        print(f"or export it: python -m exporters.tflite {folder.path}")
         return 0
     trainer.run()
     return _farewell(trainer, exporting)
