@@ -17,6 +17,7 @@ from minicnn.compress.quantize import quantize
 from minicnn.compress.rounding import inputs_of_weights
 from minicnn.compress.simulate import Simulator
 from minicnn.data.dataset import Dataset
+from minicnn.data.loader import byte_batches
 from minicnn.errors import UserError
 from minicnn.graph import Graph
 from minicnn.metrics import balanced_accuracy, confusion_matrix, top_k
@@ -102,14 +103,14 @@ class Quality:
 def quality(converted: Converted, dataset: Dataset, positions: np.ndarray) -> Quality:
     """Run both forms over the images of a data set at ``positions`` (N,)."""
     simulator, network = Simulator(converted.quantized), converted.network
+    output = converted.quantized.tensors[converted.quantized.outputs[0]]
     scores: dict[str, list[np.ndarray]] = {"float32": [], "int8": []}
     with kernels.constant_weights():
-        for start in range(0, len(positions), BATCH):
-            images = dataset.images[positions[start : start + BATCH]]
+        for images, _ in byte_batches(dataset, positions, BATCH):
             scores["float32"].append(network.probabilities(images))
             x = compare.input_of(converted.quantized, converted.pixels, images)
             (y,) = simulator.run(x)
-            scores["int8"].append(compare.probabilities(converted.quantized, y))
+            scores["int8"].append(output.real(y))
     labels = dataset.labels[positions]
     whole = {form: np.concatenate(parts) for form, parts in scores.items()}
     answers = {form: values.argmax(axis=1) for form, values in whole.items()}

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from minicnn import data, kernels, preparation, report, runtime
 from minicnn.data.dataset import Dataset
-from minicnn.data.loader import Batch, prefetch
+from minicnn.data.loader import byte_batches, prefetch
 from minicnn.errors import Parser, UserError, command
 from minicnn.evaluation import collect
 from minicnn.runtime import Network
@@ -25,9 +25,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     network = runtime.load(args.network, args.runtime, args.delegate, args.threads)
     dataset, positions, which = _choose(network, args.data, args.split, args.skip_bad)
+    batches = byte_batches(dataset, positions, BATCH)
     with kernels.constant_weights():
         latency = network.latency(dataset.images[positions[:REPEATS]], REPEATS)
-        figures = collect(network.logits, prefetch(_batches(dataset, positions))).report()
+        figures = collect(network.logits, prefetch(batches)).report()
     picture = Path(args.out) if args.out else _beside(network.path)
     if args.json:
         described = {
@@ -63,13 +64,6 @@ def _parser() -> Parser:
     p.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     p.add_argument("--skip-bad", action="store_true", help="leave out images that cannot be read")
     return p
-
-
-def _batches(dataset: Dataset, positions: np.ndarray) -> Iterator[Batch]:
-    """Images (N, H, W, 3) uint8 and labels, in the order of ``positions``."""
-    for start in range(0, len(positions), BATCH):
-        chosen = positions[start : start + BATCH]
-        yield dataset.images[chosen], dataset.labels[chosen]
 
 
 def _choose(

@@ -41,6 +41,12 @@ class Tensor:
     data: np.ndarray | None = None
     signature: Shape | None = None
 
+    def real(self, stored: np.ndarray) -> np.ndarray:
+        """float32 of stored values, which one scale serves; floats stay as they are."""
+        if self.scale is None or self.zero_point is None:
+            return stored.astype(np.float32)
+        return (stored - self.zero_point[0]).astype(np.float32) * self.scale[0]
+
 
 @dataclass(frozen=True)
 class Node:

@@ -82,14 +82,6 @@ def input_of(quantized: Graph, pixels: Pixels, images: np.ndarray) -> np.ndarray
     return kinds[quantized.tensors[quantized.inputs[0]].dtype]()
 
 
-def probabilities(quantized: Graph, outputs: np.ndarray) -> np.ndarray:
-    """float32 of an int8 graph's output (N, classes), whichever type that is."""
-    tensor = quantized.tensors[quantized.outputs[0]]
-    if tensor.scale is None or tensor.zero_point is None:
-        return outputs.astype(np.float32)
-    return (outputs - tensor.zero_point).astype(np.float32) * tensor.scale
-
-
 @dataclass(frozen=True)
 class Paired:
     """Two classifiers on the same images: differences are second less first, in shares of one.

@@ -50,11 +50,13 @@ def activations(graph: Graph, node: Node) -> list[Tensor]:
     return tensors
 
 
-def _window(node: Node, x: Tensor, kernel: tuple[int, int]) -> tuple[tuple[int, int], ...]:
-    """Stride, padding before the image, dilation."""
+def window(
+    node: Node, shape: tuple[int, ...], kernel: tuple[int, int]
+) -> tuple[tuple[int, int], ...]:
+    """Stride, padding before an image of shape (H, W, C), dilation; each (down, across)."""
     stride, dilation = tuple(node.attrs["stride"]), tuple(node.attrs.get("dilation", (1, 1)))
     reach = (kernel[0] - 1) * dilation[0] + 1, (kernel[1] - 1) * dilation[1] + 1
-    return stride, pad_before(x.shape[1:], reach, stride, node.attrs["padding"]), dilation
+    return stride, pad_before(shape, reach, stride, node.attrs["padding"]), dilation
 
 
 def convolution(kernel: Callable[..., None], out_axis: int) -> Row:
@@ -65,7 +67,7 @@ def convolution(kernel: Callable[..., None], out_axis: int) -> Row:
         w = graph.data(node.inputs[1])
         channels = w.shape[out_axis]
         factors = multipliers(output_scales(graph, node, channels))
-        settings = (zero_of(x), *factors, zero_of(y), *_window(node, x, w.shape[1:3]))
+        settings = (zero_of(x), *factors, zero_of(y), *window(node, x.shape[1:], w.shape[1:3]))
         settings += limits(y, node.attrs.get("activation", "NONE"))
         bias = bias_of(graph, node, channels)
 
@@ -110,7 +112,7 @@ def _pool(kernel: Callable[..., None]) -> Row:
         x, y = ends_of(graph, node)
         size = tuple(node.attrs["kernel"])
         ends = limits(y, node.attrs.get("activation", "NONE"))
-        settings = (size, *_window(node, x, size)[:2], *ends)
+        settings = (size, *window(node, x.shape[1:], size)[:2], *ends)
 
         def step(values: np.ndarray) -> np.ndarray:
             filled = blank(y, len(values))

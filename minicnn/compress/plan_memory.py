@@ -20,9 +20,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from minicnn.compress.int8_nodes import window
 from minicnn.compress.int8_scales import zero_of
 from minicnn.graph import Graph, Node, Tensor
-from minicnn.layers.window import pad_before
 
 ALIGNED = 64  # bytes
 SLACK = 64  # after the last tensor: the last window is read in groups of bytes
@@ -68,13 +68,6 @@ def stored_zero(tensor: Tensor) -> int:
 def flip(tensor: Tensor) -> int:
     """What turns the tensor's own bytes into the arena's: added, or by exclusive or."""
     return 128 if tensor.dtype == "int8" else 0
-
-
-def window(node: Node, shape: tuple[int, ...], kernel: tuple[int, int]) -> tuple[tuple, ...]:
-    """Stride, padding before the image, dilation, each (down, across); shape (H, W, C)."""
-    stride, dilation = tuple(node.attrs["stride"]), tuple(node.attrs.get("dilation", (1, 1)))
-    reach = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True))
-    return stride, pad_before(shape, reach, stride, node.attrs["padding"]), dilation
 
 
 class Memory:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from minicnn.compress.int8_nodes import window
 from minicnn.compress.int8_scales import (
     LITERT,
     bias_of,
@@ -16,7 +17,7 @@ from minicnn.compress.int8_scales import (
     output_scales,
 )
 from minicnn.compress.plan_builder import Builder, Fields, flat, step
-from minicnn.compress.plan_memory import Place, flip, stored_zero, window
+from minicnn.compress.plan_memory import Place, flip, stored_zero
 from minicnn.compress.plan_weights import blocks, fits, panels, window_runs
 from minicnn.graph import Node
 from minicnn.kernels.int8_tiles import GROUP

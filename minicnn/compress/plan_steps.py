@@ -10,10 +10,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from minicnn.compress.int8_nodes import ROWS
+from minicnn.compress.int8_nodes import ROWS, window
 from minicnn.compress.int8_scales import limits, scale_of, softmax_scales
 from minicnn.compress.plan_builder import Builder, Fields, copy, step
-from minicnn.compress.plan_memory import axis_of, flip, stored_zero, window
+from minicnn.compress.plan_memory import axis_of, flip, stored_zero
 from minicnn.compress.plan_products import conv, fully_connected
 from minicnn.graph import Graph, Node
 from minicnn.kernels.fixed_point import exp_of_negative, multiply

@@ -13,7 +13,7 @@ from minicnn.data.dataset import Dataset
 from minicnn.data.warp import warp
 from minicnn.kernels.memory import empty
 
-Batch = tuple[np.ndarray, np.ndarray]  # x (N, H, W, 3) float32, labels (N,) int64
+Batch = tuple[np.ndarray, np.ndarray]  # x (N, H, W, 3), labels (N,) int64
 
 # Random streams of one seed that must not meet.
 _ORDER, _AUGMENT = 1, 2
@@ -48,6 +48,13 @@ def plain_batches(
     for start in range(0, len(positions), batch):
         chosen = positions[start : start + batch]
         yield _prepare(dataset, chosen, NO_CHANGE.repeat(len(chosen), 0), normalization)
+
+
+def byte_batches(dataset: Dataset, positions: np.ndarray, batch: int) -> Iterator[Batch]:
+    """The images at ``positions`` in that order, as uint8."""
+    for start in range(0, len(positions), batch):
+        chosen = positions[start : start + batch]
+        yield dataset.images[chosen], dataset.labels[chosen]
 
 
 def _prepare(

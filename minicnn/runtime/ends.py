@@ -70,13 +70,6 @@ CONVERSIONS: dict[str, Callable[[File], tuple[Convert, str]]] = {
 }
 
 
-def real(y: np.ndarray, tensor: Tensor) -> np.ndarray:
-    """float32 of an output, whichever type it has."""
-    if tensor.scale is None or tensor.zero_point is None:
-        return y.astype(np.float32)
-    return (y - tensor.zero_point[0]).astype(np.float32) * tensor.scale[0]
-
-
 def labels(file: File, path: Path, count: int) -> tuple[str, ...] | None:
     """The file's names of its classes, or those of labels.txt beside it; UserError where they are
     not ``count``.

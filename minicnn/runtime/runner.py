@@ -125,7 +125,7 @@ class Runner(Network):
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """As :meth:`Network.probabilities`; UserError where the file's outputs are none."""
-        y = ends.real(self._invoke(self._convert(images)), self._y)
+        y = self._y.real(self._invoke(self._convert(images)))
         if not (y.min() >= -SLACK and y.max() <= 1 + SLACK):
             raise UserError(
                 f"{self.path}: its outputs reach from {y.min():.3g} to {y.max():.3g}; wanted "
