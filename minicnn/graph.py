@@ -45,7 +45,8 @@ class Tensor:
         """float32 of stored values, which one scale serves; floats stay as they are."""
         if self.scale is None or self.zero_point is None:
             return stored.astype(np.float32)
-        return (stored - self.zero_point[0]).astype(np.float32) * self.scale[0]
+        # floats first: NumPy 1 would subtract a scalar from int8 within int8, and wrap around
+        return (stored.astype(np.float32) - np.float32(self.zero_point[0])) * self.scale[0]
 
 
 @dataclass(frozen=True)
