@@ -72,7 +72,7 @@ def ns_a_pixel(dataset: Dataset, augment: Augment, batch: int, rounds: int) -> f
     """Of the warp of a batch, serial as in the loader's thread; the median of the rounds."""
     rng = np.random.default_rng(0)
     x = np.empty((batch, *dataset.size, 3), np.float32)
-    factor, offset = Normalization().terms()
+    factor, offset = Normalization().terms(batch)
     found = []
     for _ in range(rounds + 1):
         positions = rng.integers(0, len(dataset), batch)

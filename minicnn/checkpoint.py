@@ -38,15 +38,21 @@ class Checkpoint:
     epoch: dict[str, np.ndarray] = field(default_factory=dict)
     meta: dict[str, Any] = field(default_factory=dict)
 
-    def load_into(self, net: Layer) -> None:
-        """Put the weights into a network of the same shape; UserError where they do not fit."""
+    def load_into(self, net: Layer, averaged: bool = False) -> None:
+        """Put the weights into a network of the same shape; UserError where they do not fit.
+
+        ``averaged`` takes their moving average where there is one: what a trained network is used
+        with, while training goes on from the weights themselves.
+        """
         params = net.named_params()
-        if missing := sorted(set(params) ^ set(self.params)):
+        values = self.slots.get("average") if averaged else None
+        values = values or self.params
+        if missing := sorted(set(params) ^ set(values)):
             raise UserError(
                 f"the checkpoint's weights are of another network: {missing[0]} differs"
             )
         for path, param in params.items():
-            value = self.params[path]
+            value = values[path]
             if value.shape != param.value.shape:
                 raise UserError(
                     f"the checkpoint's {path} has shape {value.shape}, "

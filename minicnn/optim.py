@@ -129,3 +129,71 @@ class Adam(Optimizer):
         t = self.steps + 1
         rate = lr * math.sqrt(1 - self.beta_2**t) / (1 - self.beta_1**t)
         kernels.adam_update(w, m, v, grad, rate, self.beta_1, self.beta_2, self.epsilon, decay)
+
+
+class Muon(Optimizer):
+    """Momentum whose step is made orthogonal, so that it moves all directions equally far.
+
+    A gradient of weights (OC, KH, KW, C), read as a matrix OC x (KH KW C), is ruled by a few
+    directions, and so is a step of SGD. Here the step U S V' becomes nearly U V'. Biases have no
+    directions and are Adam's, at ``bias_lr`` of the rate. Jordan et al., 2024, "Muon: an optimizer
+    for hidden layers in neural networks"; the step is Nesterov's, times sqrt(max(1, rows /
+    columns)).
+    """
+
+    slots = ("momentum", "second_moment")
+
+    def __init__(
+        self,
+        lr: float | Schedule = 0.002,
+        momentum: float = 0.95,
+        weight_decay: float = 0.0,
+        bias_lr: float = 0.25,
+    ) -> None:
+        super().__init__(lr, weight_decay)
+        self.momentum, self.bias_lr = momentum, bias_lr
+        self.adam = Adam()
+        self.adam.state = self.state
+
+    def update(self, path: str, w: np.ndarray, grad: np.ndarray, lr: float, decay: float) -> None:
+        shape = self.state["momentum"][path].shape
+        if len(shape) == 1:
+            self.adam.steps = self.steps
+            self.adam.update(path, w, grad, self.bias_lr * lr, decay)
+            return
+        rows = shape[0]
+        v, keep = self.flat("momentum", path), grad.dtype.type(self.momentum)
+        v += (1 - keep) * (grad - v)
+        step = orthogonal(((1 - keep) * grad + keep * v).reshape(rows, -1))
+        factor = lr * math.sqrt(max(1.0, rows / step.shape[1]))
+        w *= w.dtype.type(decay)
+        w -= w.dtype.type(factor) * step.reshape(-1)
+
+
+def orthogonal(a: np.ndarray) -> np.ndarray:
+    """About U V' of a's singular value decomposition U S V', a (rows, columns); a new array.
+
+    Five steps of an odd polynomial in a (Newton and Schulz) bring every singular value that is not
+    tiny to between 0.7 and 1.2: near enough, and only products are needed. The coefficients are
+    those of Jordan et al., 2024.
+    """
+    if a.shape[0] > a.shape[1]:  # the products below are of the short side
+        return orthogonal(np.ascontiguousarray(a.T)).T
+    x = a / (np.sqrt(np.sum(a * a)) + a.dtype.type(1e-7))
+    for _ in range(5):
+        gram = times_transposed(x, x)
+        mix = -4.7750 * gram + 2.0315 * times_transposed(gram, gram)
+        x = 3.4445 * x + times_transposed(mix, np.ascontiguousarray(x.T))
+    return x
+
+
+def times_transposed(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a times b', for a (M, K) and b (N, K): a convolution 1x1 whose pixels are a's rows.
+
+    NumPy's own product has other bits with another number of threads; this one has not.
+    """
+    (M, K), N = a.shape, len(b)
+    y = np.empty((1, 1, M, N), a.dtype)
+    x, w = a.reshape(1, 1, M, K), b.reshape(N, 1, 1, K)
+    kernels.conv2d_forward(x, w, np.zeros(N, a.dtype), (1, 1), (0, 0), False, y, 0)
+    return y.reshape(M, N)

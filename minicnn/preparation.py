@@ -45,14 +45,15 @@ def prepare(config: Config) -> Prepared:
     """Load the configured data set and split it; the same for every network.
 
     Under-sampling comes before the split, as in the thesis: the test side is thinned alike.
+    For tuning, the training side is split once more and the test side never looked at.
     Over-sampling comes after it, on the training side only, or copies would be tested on.
     """
     size = (config.height, config.width)
     dataset = data.load(config.data, size, seed=config.seed, skip_bad=config.skip_bad)
     kept = balance.undersample(dataset.labels, config.undersample, config.seed)
-    labels, lesions = dataset.labels[kept], dataset.lesions[kept]
-    sides = split(labels, lesions, dataset.classes, config.split, config.test_share, config.seed)
-    train, test = (kept[side] for side in sides)
+    train, test = _split(dataset, kept, config, config.seed)
+    if config.tune:
+        train, test = _split(dataset, train, config, config.seed + 1)
     if config.oversample:
         train = train[balance.oversample(dataset.labels[train], config.seed)]
     if config.batch > len(train):
@@ -63,9 +64,32 @@ def prepare(config: Config) -> Prepared:
     return Prepared(dataset, kept, train, test)
 
 
+def _split(
+    dataset: Dataset, kept: np.ndarray, config: Config, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    labels, lesions = dataset.labels[kept], dataset.lesions[kept]
+    sides = split(labels, lesions, dataset.classes, config.split, config.test_share, seed)
+    return kept[sides[0]], kept[sides[1]]
+
+
+def epoch_positions(config: Config, prepared: Prepared, epoch: int) -> np.ndarray:
+    """What one epoch trains on: the training side, with ``thin`` without part of the largest class.
+
+    Each epoch leaves out other images of it: the classes are balanced as by under-sampling, but in
+    the end every image was seen.
+    """
+    train = prepared.train
+    if not config.thin:
+        return train
+    labels = prepared.dataset.labels[train]
+    return train[balance.undersample(labels, config.thin, config.seed, epoch)]
+
+
 def class_weights(config: Config, prepared: Prepared) -> np.ndarray:
     """(classes,) float32, from the counts that under-sampling left, as in the thesis."""
     counts = prepared.dataset.counts(prepared.kept)
+    largest = np.argmax(counts)
+    counts[largest] -= round(config.thin * counts[largest])
     return balance.class_weights(counts, config.class_weights)
 
 

@@ -50,7 +50,7 @@ def load(run: str | Path) -> Trained:
     if model not in models.NAMES:
         raise UserError(f"{path} holds a network called {model!r}, which this minicnn has not")
     net = models.build(model, shape, len(classes))
-    state.load_into(net)
+    state.load_into(net, averaged=True)
     return Trained(
         net=net,
         model=model,

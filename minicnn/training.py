@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 import minicnn
 import models
-from minicnn import checkpoint, kernels, preparation, report
+from minicnn import checkpoint, kernels, preparation, report, trained
 from minicnn.checkpoint import Checkpoint
 from minicnn.config import Config
 from minicnn.data import balance
@@ -26,9 +26,10 @@ from minicnn.data.loader import plain_batches, prefetch, training_batches
 from minicnn.errors import UserError
 from minicnn.evaluation import Outputs, collect
 from minicnn.loss import CrossEntropy
-from minicnn.optim import SGD, Adam, Optimizer, constant, warmup_cosine
+from minicnn.optim import SGD, Adam, Muon, Optimizer, constant, warmup_cosine
 from minicnn.runfolder import RunFolder
 from minicnn.trained import Trained
+from minicnn.weight_average import WeightAverage
 
 SAVE_EVERY = 300.0  # seconds between checkpoints within an epoch
 
@@ -54,8 +55,10 @@ class Trainer:
         self.normalization = preparation.normalization(config, self.data)
         self.weights = preparation.class_weights(config, self.data)
         self.loss = CrossEntropy(self.weights)
-        self.steps_per_epoch = math.ceil(len(self.data.train) / config.batch)
+        self.images_per_epoch = len(self._positions(0))
+        self.steps_per_epoch = math.ceil(self.images_per_epoch / config.batch)
         self.optimizer = _optimizer(config, self.steps_per_epoch)
+        self.average = WeightAverage(config.average)
         self.outputs = Outputs()  # of the epoch under way
         self.rows: list[dict[str, Any]] = []
         self.best = -1.0
@@ -83,18 +86,21 @@ class Trainer:
         number, done = divmod(self.optimizer.steps, self.steps_per_epoch)
         config, data = self.config, self.data
         batches = training_batches(
-            *(data.dataset, data.train, config.batch, self.normalization, config.augment),
+            *(data.dataset, self._positions(number), config.batch),
+            *(self.normalization, config.augment),
             *(config.seed, number, done),
         )
         started = saved = time.monotonic()
-        seen, total = 0, 0.0
+        seen, total, params = 0, 0.0, self.net.named_params()
         with self._bar(number, done) as bar:
             for x, labels in prefetch(batches):
                 self.net.seed_dropout(config.seed, self.optimizer.steps)
                 value, logits = self.net.gradients(x, labels, self.loss)
                 if not math.isfinite(value):
                     raise self._diverged("loss")
-                self.optimizer.step(self.net.named_params())
+                self.optimizer.step(params)
+                if config.average:
+                    self.average.update(params, self.optimizer.steps)
                 self.outputs.add(logits, labels)
 
                 seen, total = seen + len(labels), total + value * len(labels)
@@ -113,7 +119,8 @@ class Trainer:
 
     def _end_epoch(self, number: int, speed: float) -> None:
         partial = self.optimizer.steps % self.steps_per_epoch != 0
-        with kernels.constant_weights():
+        params = self.net.named_params()
+        with self.average.in_place(params), kernels.constant_weights():
             tested = collect(self.net.forward, prefetch(self._test_batches())).report()
         if not math.isfinite(tested["loss"]):
             raise self._diverged("loss")
@@ -140,6 +147,9 @@ class Trainer:
         self.save()
         self._draw()
 
+    def _positions(self, epoch: int) -> np.ndarray:
+        return preparation.epoch_positions(self.config, self.data, epoch)
+
     def _test_batches(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         data = self.data
         return plain_batches(data.dataset, data.test, self.config.batch, self.normalization)
@@ -162,22 +172,13 @@ class Trainer:
             "epoch": self.optimizer.steps // self.steps_per_epoch,
             "best": self.best,
         }
-        state = Checkpoint(params, self.optimizer.state, self.outputs.state(), meta)
+        slots = self.optimizer.state | ({"average": self.average.state} if config.average else {})
+        state = Checkpoint(params, slots, self.outputs.state(), meta)
         checkpoint.save(path or self.folder.last, state)
 
     def trained(self) -> Trained:
-        """The network as it stands, as ``trained.load`` would read it from last.npz."""
-        config, data = self.config, self.data
-        return Trained(
-            net=self.net,
-            model=config.model,
-            classes=data.dataset.classes,
-            size=(config.height, config.width),
-            normalization=self.normalization,
-            config=config,
-            data_fingerprint=data.fingerprint(),
-            path=self.folder.last,
-        )
+        """The network as last.npz has it."""
+        return trained.load(self.folder.last)
 
     def _restore(self, start: Checkpoint) -> None:
         if start.meta["data_fingerprint"] != self.data.fingerprint():
@@ -192,6 +193,7 @@ class Trainer:
             if start.meta["step"] and set(stored) != set(params):
                 raise UserError(f"the checkpoint lacks {slot}/ entries: it cannot be resumed")
             self.optimizer.state[slot] = stored
+        self.average.state = start.slots.get("average", {})
         self.optimizer.steps, self.best = start.meta["step"], start.meta["best"]
         self.outputs.restore(start.epoch)
         # a row that was written just before a kill, without its checkpoint, is made again
@@ -218,7 +220,7 @@ class Trainer:
         report.draw_confusion(self.folder.confusion, row["test"], self.data.dataset.classes, name)
 
     def _bar(self, number: int, done: int) -> tqdm:
-        batch, images = self.config.batch, len(self.data.train)
+        batch, images = self.config.batch, self.images_per_epoch
         terminal = sys.stderr.isatty()
         return tqdm(
             desc=f"epoch {number + 1}/{self.config.epochs}",
@@ -255,6 +257,10 @@ def _optimizer(config: Config, steps_per_epoch: int) -> Optimizer:
         "cosine": warmup_cosine(config.lr, min(config.warmup, total // 5), total),
     }
     schedule = schedules[config.schedule]
-    if config.optimizer == "adam":
-        return Adam(schedule, weight_decay=config.weight_decay)
-    return SGD(schedule, config.momentum, weight_decay=config.weight_decay)
+    momentum, decay = config.momentum, config.weight_decay
+    make = {
+        "sgd": lambda: SGD(schedule, momentum, weight_decay=decay),
+        "adam": lambda: Adam(schedule, momentum, weight_decay=decay),
+        "muon": lambda: Muon(schedule, momentum, weight_decay=decay),
+    }
+    return make[config.optimizer]()

@@ -136,6 +136,13 @@ def test_batch_larger_than_the_set(data, tmp_path, refused):
         (["--seed", "-1"], ["--seed"]),
         (["--threads", "4000"], ["--threads 4000", "at most"]),
         (["--undersample", "1.5"], ["1.5"]),
+        (["--thin", "1.5"], ["1.5"]),
+        (["--set", "lr"], ["--set lr", "NAME=VALUE"]),
+        (["--set", "speed=9"], ["speed", "augment.rotation"]),
+        (["--set", "augment=3"], ["augment=3", "NAME=VALUE"]),
+        (["--set", "augment.zoom=much"], ["augment.zoom=much", "number"]),
+        (["--set", "standardize=1"], ["standardize=1", "true or false"]),
+        (["--set", "schedule=none"], ["schedule 'none'", "cosine"]),
     ],
 )
 def test_impossible_settings(original, tmp_path, refused, flags, words):

@@ -15,7 +15,7 @@ LEVELS = [
     ["minicnn.files"],  # writing a file in one step
     ["minicnn.kernels"],
     ["minicnn.layers"],  # below optim, which needs Param
-    ["minicnn.loss", "minicnn.optim", "minicnn.metrics", "minicnn.data"],
+    ["minicnn.loss", "minicnn.optim", "minicnn.weight_average", "minicnn.metrics", "minicnn.data"],
     ["minicnn.config"],  # settings: it checks them against data's
     ["minicnn.graph", "minicnn.checkpoint", "minicnn.evaluation"],
     ["minicnn.preparation", "minicnn.runfolder"],

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from minicnn.layers import Dense, Param, Sequential
-from minicnn.optim import SGD, Adam, constant, step_decay, warmup_cosine
+from minicnn.optim import SGD, Adam, Muon, constant, orthogonal, step_decay, warmup_cosine
 
 
 def param(value, grad=None, **settings):
@@ -73,11 +73,15 @@ def test_pruned_weights_stay_zero():
     assert p.value[0] == 0.25
 
 
-@pytest.mark.parametrize("make", [lambda: SGD(0.1, momentum=0.9), lambda: Adam(0.1)])
+MAKERS = [lambda: SGD(0.1, momentum=0.9), lambda: Adam(0.1), lambda: Muon(0.1)]
+
+
+@pytest.mark.parametrize("make", MAKERS)
 def test_state_is_kept_by_path_and_can_be_restored(make):
     def params():
         rng = np.random.default_rng(0)
-        return {path: param(rng.random(3), rng.random(3)) for path in ("a/w", "b/w")}
+        shapes = {"a/w": (2, 3), "b/w": (3,)}
+        return {path: param(rng.random(s), rng.random(s)) for path, s in shapes.items()}
 
     through, optimizer = params(), make()
     for _ in range(2):
@@ -94,6 +98,49 @@ def test_state_is_kept_by_path_and_can_be_restored(make):
     for path in through:
         assert through[path].value.tobytes() == halfway[path].value.tobytes()
         assert not np.shares_memory(through[path].value, optimizer.state["momentum"][path])
+
+
+@pytest.mark.parametrize("shape", [(64, 27), (7, 512), (16, 16), (48, 200), (1, 5)])
+def test_orthogonal_keeps_directions_and_levels_their_lengths(shape):
+    rng = np.random.default_rng(1)
+    spread = np.logspace(0, -1.5, shape[1]).astype(np.float32)  # as gradients are: a few lead
+    a = rng.standard_normal(shape, np.float32) * spread
+    found = orthogonal(a)
+    assert found.shape == shape and found.dtype == np.float32
+    lengths = np.linalg.svd(found, compute_uv=False)
+    assert lengths.min() > 0.4 and lengths.max() < 1.25
+    u, _, v = np.linalg.svd(a.astype(np.float64), full_matrices=False)
+    assert (found * (u @ v)).sum() / min(shape) == pytest.approx(lengths.mean(), rel=1e-3)
+
+
+def test_muon_steps_on_weights_are_orthogonal_and_on_biases_adams():
+    rng = np.random.default_rng(2)
+    grad, bias = rng.standard_normal((8, 3, 3, 2), np.float32), np.array([3, -1], np.float32)
+    w = Param(np.zeros_like(grad), grad=grad)
+    b = Param(np.ones(2, np.float32), grad=bias, decay=False)
+    Muon(0.01, weight_decay=0.5, bias_lr=0.1).step({"conv/w": w, "conv/b": b})
+    wanted = -0.01 * orthogonal(grad.reshape(8, 18))
+    np.testing.assert_allclose(w.value.reshape(8, 18), wanted, atol=1e-7)
+    np.testing.assert_allclose(b.value, 1 - 0.001 * np.sign(bias), rtol=1e-5)
+    grad = rng.standard_normal((72, 2), np.float32)
+    tall = Param(rng.standard_normal((72, 2), np.float32), grad=grad)
+    start = tall.value.copy()
+    Muon(0.01, weight_decay=0.5).step({"dense/w": tall})  # rows more than columns: a longer step
+    wanted = 0.995 * start - 0.01 * 6 * orthogonal(tall.grad)
+    np.testing.assert_allclose(tall.value, wanted, rtol=1e-5, atol=1e-7)
+
+
+def test_muon_has_the_same_bits_with_any_number_of_threads():
+    from numba import get_num_threads, set_num_threads
+
+    a = np.random.default_rng(3).standard_normal((96, 200), np.float32)
+    threads = get_num_threads()
+    whole = orthogonal(a)
+    try:
+        set_num_threads(1)
+        assert orthogonal(a).tobytes() == whole.tobytes()
+    finally:
+        set_num_threads(threads)
 
 
 def test_a_missing_gradient_is_an_error_that_names_the_path():
@@ -130,7 +177,7 @@ def test_an_optimizer_follows_its_schedule():
     assert optimizer.steps == 3
 
 
-@pytest.mark.parametrize("optimizer", [lambda: SGD(0.1, momentum=0.9), lambda: Adam(0.1)])
+@pytest.mark.parametrize("optimizer", MAKERS)
 def test_parameters_that_are_not_contiguous_learn_too(optimizer):
     start = np.arange(6, dtype=np.float32).reshape(2, 3)
     grad = np.ones((2, 3), np.float32)

@@ -25,6 +25,8 @@ class Augment:
     shear      degrees, drawn from (-shear, shear). Keras counts in degrees since December 2017, so
                the 0.2 of the thesis (and of countless tutorials) moves nothing by even a pixel.
     zoom       height and width are drawn apart, each from (1 - zoom, 1 + zoom)
+    colour     how far light and camera vary: the network's input is multiplied by a factor from
+               about (1 - colour, 1 + colour) and shifted by about (-colour, colour)
     """
 
     horizontal_flip: bool = False
@@ -32,6 +34,7 @@ class Augment:
     rotation: float = 0.0
     shear: float = 0.0
     zoom: float = 0.0
+    colour: float = 0.0
 
     def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
         """(count, 2, 2) matrices from an output pixel's (row, column) to the input's.
@@ -47,6 +50,21 @@ class Augment:
             if wanted:
                 matrices[flips[:, axis], :, axis] *= -1
         return matrices
+
+    def draw_colours(
+        self, rng: np.random.Generator, factor: np.ndarray, offset: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(factor, offset) of ``Normalization.terms``, (N, 3) float32, changed for every image.
+
+        Contrast and brightness change for all three channels together, and for each a little more.
+        """
+        if not self.colour:
+            return factor, offset
+        N, c = len(factor), self.colour
+        contrast = (1 + rng.uniform(-c, c, (N, 1))) * (1 + rng.uniform(-c / 3, c / 3, (N, 3)))
+        brightness = rng.uniform(-c, c, (N, 1)) + rng.uniform(-c / 2, c / 2, (N, 3))
+        changed = factor * contrast, offset * contrast + brightness
+        return changed[0].astype(np.float32), changed[1].astype(np.float32)
 
 
 def compose(theta: np.ndarray, shear: np.ndarray, zoom: np.ndarray) -> np.ndarray:
@@ -90,11 +108,16 @@ class Normalization:
 
     def apply(self, images: np.ndarray) -> np.ndarray:
         """float32 (N, H, W, 3) of uint8 (N, H, W, 3), unchanged otherwise."""
+        N = len(images)
         x = np.empty(images.shape, np.float32)
-        warp(images, np.arange(len(images)), NO_CHANGE.repeat(len(images), 0), *self.terms(), x)
+        warp(images, np.arange(N), NO_CHANGE.repeat(N, 0), *self.terms(N), x)
         return x
 
-    def terms(self) -> tuple[np.ndarray, np.ndarray]:
-        """(factor, offset), each (3,) float32: the float is byte * factor + offset."""
-        factor = np.full(3, 1 / (255 * self.std))
-        return factor.astype(np.float32), (-np.array(self.mean) / self.std).astype(np.float32)
+    def terms(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """(factor, offset), each (count, 3) float32: an image's floats are byte * factor + offset.
+
+        A row each, for augmentation changes the brightness of every image apart.
+        """
+        factor = np.full((count, 3), 1 / (255 * self.std))
+        offset = np.tile(-np.array(self.mean) / self.std, (count, 1))
+        return factor.astype(np.float32), offset.astype(np.float32)

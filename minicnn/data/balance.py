@@ -12,7 +12,9 @@ FORMULAS = ("none", "log", "ratio", "maxlog")
 UNDERSAMPLE, OVERSAMPLE = 101, 102
 
 
-def undersample(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
+def undersample(
+    labels: np.ndarray, fraction: float, seed: int, epoch: int | None = None
+) -> np.ndarray:
     """Drop a random ``fraction`` of the largest class, but never its last image.
 
     Parameters
@@ -21,6 +23,8 @@ def undersample(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
         (N,) int.
     fraction
         Share of the largest class to remove, 0 <= fraction < 1; of equal ones the first.
+    epoch
+        Each epoch drops other images, as many; None is a choice of its own, made once for all.
 
     Returns
     -------
@@ -38,7 +42,7 @@ def undersample(labels: np.ndarray, fraction: float, seed: int) -> np.ndarray:
         return np.arange(0)
     largest = np.flatnonzero(labels == np.argmax(np.bincount(labels)))
     removed = min(round(fraction * len(largest)), len(largest) - 1)
-    rng = np.random.default_rng([seed, UNDERSAMPLE])
+    rng = np.random.default_rng([seed, UNDERSAMPLE] + ([] if epoch is None else [epoch + 1]))
     return np.delete(np.arange(len(labels)), rng.choice(largest, removed, replace=False))
 
 

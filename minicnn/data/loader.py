@@ -38,7 +38,9 @@ def training_batches(
     for number in range(skip, -(-len(order) // batch)):
         chosen = order[number * batch : (number + 1) * batch]
         rng = np.random.default_rng([seed, _AUGMENT, epoch, number])
-        yield _prepare(dataset, chosen, augment.draw(rng, len(chosen)), normalization)
+        matrices = augment.draw(rng, len(chosen))
+        colours = augment.draw_colours(rng, *normalization.terms(len(chosen)))
+        yield _prepare(dataset, chosen, matrices, *colours)
 
 
 def plain_batches(
@@ -47,7 +49,8 @@ def plain_batches(
     """The images at ``positions`` in that order, unchanged but for normalization."""
     for start in range(0, len(positions), batch):
         chosen = positions[start : start + batch]
-        yield _prepare(dataset, chosen, NO_CHANGE.repeat(len(chosen), 0), normalization)
+        N = len(chosen)
+        yield _prepare(dataset, chosen, NO_CHANGE.repeat(N, 0), *normalization.terms(N))
 
 
 def byte_batches(dataset: Dataset, positions: np.ndarray, batch: int) -> Iterator[Batch]:
@@ -58,10 +61,14 @@ def byte_batches(dataset: Dataset, positions: np.ndarray, batch: int) -> Iterato
 
 
 def _prepare(
-    dataset: Dataset, chosen: np.ndarray, matrices: np.ndarray, normalization: Normalization
+    dataset: Dataset,
+    chosen: np.ndarray,
+    matrices: np.ndarray,
+    factor: np.ndarray,
+    offset: np.ndarray,
 ) -> Batch:
     x = empty((len(chosen), *dataset.size, 3))
-    warp(dataset.images, chosen, matrices, *normalization.terms(), x)
+    warp(dataset.images, chosen, matrices, factor, offset, x)
     return x, dataset.labels[chosen]
 
 

@@ -28,8 +28,8 @@ def warp(images, positions, matrices, factor, offset, x):
     """x[i] = image positions[i], warped, as byte * factor + offset.
 
     images (M, H, W, 3) uint8, positions (N,), matrices (N, 2, 2) float64 as of ``Augment.draw``,
-    factor and offset (3,) float32, x (N, H, W, 3) float32, contiguous. Sampling is bilinear; beyond
-    the border the nearest pixel repeats (Keras's fill_mode "nearest"). Mere flips are exact.
+    factor and offset (N, 3) float32, x (N, H, W, 3) float32, contiguous. Sampling is bilinear;
+    beyond the border the nearest pixel repeats (Keras's fill_mode "nearest"). Mere flips are exact.
     Whatever a matrix holds, even NaN, nothing outside the image is read.
     """
     _, H, W, _ = x.shape
@@ -40,11 +40,11 @@ def warp(images, positions, matrices, factor, offset, x):
     corners = np.empty((4, W), np.uint32)
     line = np.empty(3 * W, np.uint8)
     terms = np.empty((2, W, 3), np.float32)
-    terms[0], terms[1] = factor, offset
     for n in range(len(x)):
         image = np.ascontiguousarray(images[positions[n]])
         m = matrices[n]
         if abs(m[0, 0]) == 1 and abs(m[1, 1]) == 1 and m[0, 1] == 0 and m[1, 0] == 0:
+            terms[0], terms[1] = factor[n], offset[n]
             for i in range(H):
                 row = image[i if m[0, 0] > 0 else H - 1 - i].reshape(-1)
                 _copy(row, m[1, 1] < 0, line)
@@ -54,7 +54,7 @@ def warp(images, positions, matrices, factor, offset, x):
         for i in range(H):
             _locate(m, i, H, W, index, weights[0], weights[1])
             _fetch(packed, index, H, W, corners)
-            _blend(corners, weights[0], weights[1], factor, offset, x[n, i].reshape(-1))
+            _blend(corners, weights[0], weights[1], factor[n], offset[n], x[n, i].reshape(-1))
 
 
 @jit

@@ -6,7 +6,7 @@ import pytest
 from minicnn.data.augment import NO_CHANGE, Augment, Normalization, compose
 from minicnn.data.warp import warp
 
-ONE, ZERO = np.ones(3, np.float32), np.zeros(3, np.float32)
+ONE, ZERO = np.ones((2, 3), np.float32), np.zeros((2, 3), np.float32)
 
 
 def photograph(H, W, seed=0):
@@ -67,6 +67,22 @@ def test_every_image_gets_its_own_matrix():
     warp(images, np.array([1, 0]), matrices, ONE, ZERO, x)
     assert np.array_equal(x[0], images[1, :, ::-1])
     assert np.array_equal(x[1], images[0])
+
+
+def test_colours_change_apart_for_every_image_and_within_bounds():
+    terms = Normalization((0.5, 0.4, 0.3), 0.2).terms(400)
+    augment = Augment(colour=0.3)
+    factor, offset = augment.draw_colours(np.random.default_rng(0), *terms)
+    again = augment.draw_colours(np.random.default_rng(0), *terms)
+    assert np.array_equal(factor, again[0]) and np.array_equal(offset, again[1])
+    assert factor.dtype == offset.dtype == np.float32
+    contrast = factor / terms[0]
+    assert 0.7 * 0.9 <= contrast.min() < 0.75 and 1.25 < contrast.max() <= 1.3 * 1.1
+    brightness = offset - terms[1] * contrast
+    assert 0.3 < abs(brightness).max() <= 0.45 + 1e-5
+    assert np.corrcoef(brightness[:, 0], brightness[:, 1])[0, 1] > 0.5  # mostly common to all
+    same = Augment().draw_colours(np.random.default_rng(0), *terms)
+    assert same[0] is terms[0] and same[1] is terms[1]
 
 
 def test_normalization_gives_zero_mean_and_unit_deviation():

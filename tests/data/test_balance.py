@@ -53,6 +53,14 @@ def test_undersampling_is_random_and_repeatable():
     assert abs(dropped.mean() - 255) < 40  # from everywhere, not from one end
 
 
+def test_each_epoch_drops_other_images():
+    labels = labels_of([10, 500])
+    chosen = [undersample(labels, 0.5, 1, epoch) for epoch in (0, 0, 1, None)]
+    np.testing.assert_array_equal(chosen[0], chosen[1])
+    assert len({tuple(positions) for positions in chosen}) == 3
+    assert {len(positions) for positions in chosen} == {260}
+
+
 @pytest.mark.parametrize("fraction", [-0.1, 1, 1.5, 75, float("nan")])
 def test_undersampling_fraction_out_of_range(fraction):
     with pytest.raises(UserError, match="fraction"):

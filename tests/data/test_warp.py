@@ -10,7 +10,7 @@ from minicnn.data.warp import _fetch, _locate, warp
 
 FACTOR = np.array([0.5, 1.0, 2.0], np.float32)
 OFFSET = np.array([3.0, -1.0, 0.25], np.float32)
-ONE, ZERO = np.ones(3, np.float32), np.zeros(3, np.float32)
+ONE, ZERO = np.ones((3, 3), np.float32), np.zeros((3, 3), np.float32)
 
 
 @njit
@@ -32,7 +32,9 @@ def warp_reference(images, positions, matrices, factor, offset, x):
                 for c in range(3):
                     upper = image[top, left, c] * (1 - across) + image[top, right, c] * across
                     lower = image[bottom, left, c] * (1 - across) + image[bottom, right, c] * across
-                    x[n, i, j, c] = (upper * (1 - down) + lower * down) * factor[c] + offset[c]
+                    x[n, i, j, c] = (upper * (1 - down) + lower * down) * factor[n, c] + offset[
+                        n, c
+                    ]
 
 
 def photographs(count, H, W, seed=0):
@@ -47,7 +49,9 @@ def turned(degrees, zoom_h=1.0, zoom_w=1.0):
 def run(function, images, matrices, factor=ONE, offset=ZERO):
     """The images, each warped by its matrix; what ``function`` leaves out stays NaN."""
     x = np.full(images.shape, np.nan, np.float32)
-    function(images, np.arange(len(images)), np.array(matrices, float), factor, offset, x)
+    N = len(images)
+    terms = [np.tile(np.atleast_2d(term)[:1], (N, 1)) for term in (factor, offset)]
+    function(images, np.arange(N), np.array(matrices, float), *terms, x)
     return x
 
 
