@@ -29,6 +29,7 @@ class Config:
     thin         fraction of it that each epoch leaves out of the training side, another each time
     standardize  subtract the training images' mean and divide by their deviation
     average      decay of the weights' moving average, which is tested and exported; 0 for none
+    mixup        how strongly images are mixed in pairs (Beta's alpha); 0 for not at all
     tune         hold out part of the training side, and never look at the test side
 
     What has a default here is younger than some run folders.
@@ -62,6 +63,7 @@ class Config:
     skip_bad: bool
     thin: float = 0.0
     average: float = 0.0
+    mixup: float = 0.0
     tune: bool = False
 
     def to_json(self) -> dict[str, Any]:
@@ -241,5 +243,7 @@ def _check(config: Config) -> None:
     for name in ("thin", "average"):
         if not 0 <= getattr(config, name) < 1:
             raise UserError(f"{name} {getattr(config, name)}: wanted at least 0 and below 1")
+    if not 0 <= config.mixup < float("inf"):
+        raise UserError(f"mixup {config.mixup}: wanted a number of at least 0")
     if config.seed < 0:
         raise UserError(f"--seed {config.seed}: wanted a whole number of at least 0")

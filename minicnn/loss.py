@@ -11,26 +11,35 @@ class CrossEntropy:
     value    sum over the batch of w[label] * -ln p[label], divided by N (Keras's class_weight;
              not divided by the sum of the weights)
     class_weights   (classes,) or None for ones
+
+    Targets are labels (N,), or shares of the classes (N, classes) as mixed images have them: then
+    the loss is the same sum over all classes, each times its share.
     """
 
     def __init__(self, class_weights: np.ndarray | None = None) -> None:
         self.class_weights = None if class_weights is None else np.asarray(class_weights)
 
-    def __call__(self, logits: np.ndarray, labels: np.ndarray) -> tuple[float, np.ndarray]:
-        """(value, dlogits) for logits (N, classes) and integer labels (N,); dlogits like logits."""
+    def __call__(self, logits: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
+        """(value, dlogits) for logits (N, classes) and targets; dlogits like logits."""
         N, classes = logits.shape
-        if len(labels) != N:
-            raise ValueError(f"{N} logits but {len(labels)} labels")
-        if N and not (labels.min() >= 0 and labels.max() < classes):
-            bad = labels[(labels < 0) | (labels >= classes)][0]
-            raise ValueError(f"label {bad} is not one of the {classes} classes 0 to {classes - 1}")
-        losses = cross_entropies(logits, labels)
-        weights = np.ones(N) if self.class_weights is None else self.class_weights[labels]
-        share = (weights / N).astype(np.float64)
-        dlogits = np.exp(log_softmax(logits))
-        dlogits[np.arange(N), labels] -= 1
-        dlogits *= share[:, None]
-        return float(losses @ share), dlogits.astype(logits.dtype)
+        if len(targets) != N:
+            raise ValueError(f"{N} logits but {len(targets)} labels")
+        shares = one_hot(targets, classes) if targets.ndim == 1 else targets
+        if shares.shape != logits.shape:
+            raise ValueError(f"shares of {shares.shape[1]} classes, but logits of {classes}")
+        weights = np.ones(classes) if self.class_weights is None else self.class_weights
+        wanted = shares * weights.astype(np.float64) / max(N, 1)
+        ln_p = log_softmax(logits)
+        dlogits = np.exp(ln_p) * wanted.sum(axis=1, keepdims=True) - wanted
+        return float(-(wanted * ln_p).sum()), dlogits.astype(logits.dtype)
+
+
+def one_hot(labels: np.ndarray, classes: int) -> np.ndarray:
+    """(N, classes) float64, 1 at each label (N,); ValueError for a label that is no class."""
+    if len(labels) and not (labels.min() >= 0 and labels.max() < classes):
+        bad = labels[(labels < 0) | (labels >= classes)][0]
+        raise ValueError(f"label {bad} is not one of the {classes} classes 0 to {classes - 1}")
+    return np.eye(classes)[labels]
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:

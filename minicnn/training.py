@@ -89,22 +89,23 @@ class Trainer:
             *(data.dataset, self._positions(number), config.batch),
             *(self.normalization, config.augment),
             *(config.seed, number, done),
+            mixup=config.mixup,
         )
         started = saved = time.monotonic()
         seen, total, params = 0, 0.0, self.net.named_params()
         with self._bar(number, done) as bar:
-            for x, labels in prefetch(batches):
+            for x, targets in prefetch(batches):
                 self.net.seed_dropout(config.seed, self.optimizer.steps)
-                value, logits = self.net.gradients(x, labels, self.loss)
+                value, logits = self.net.gradients(x, targets, self.loss)
                 if not math.isfinite(value):
                     raise self._diverged("loss")
                 self.optimizer.step(params)
                 if config.average:
                     self.average.update(params, self.optimizer.steps)
-                self.outputs.add(logits, labels)
+                self.outputs.add(logits, targets if targets.ndim == 1 else targets.argmax(axis=1))
 
-                seen, total = seen + len(labels), total + value * len(labels)
-                bar.update(len(labels))
+                seen, total = seen + len(x), total + value * len(x)
+                bar.update(len(x))
                 bar.set_postfix(loss=f"{total / seen:.3f}", refresh=False)
                 if self.stop_asked or self.optimizer.steps >= self.last_step:
                     break

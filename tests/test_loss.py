@@ -34,6 +34,23 @@ def test_class_weights_multiply_and_the_batch_size_divides():
     np.testing.assert_allclose(gradient, expected)
 
 
+def test_shares_of_classes_cost_their_mean():
+    logits = np.log([[1.0, 3.0], [4.0, 1.0]])
+    loss = CrossEntropy(class_weights=[10, 2])
+    value, gradient = loss(logits, np.array([[0.75, 0.25], [0, 1]]))
+    wanted = 0.75 * 10 * math.log(4) + 0.25 * 2 * math.log(4 / 3) + 2 * math.log(5)
+    assert value == pytest.approx(wanted / 2)
+    numeric = np.zeros((2, 2))
+    for place in np.ndindex(2, 2):
+        step = np.zeros((2, 2))
+        step[place] = 1e-6
+        up, down = (loss(logits + s, np.array([[0.75, 0.25], [0, 1]]))[0] for s in (step, -step))
+        numeric[place] = (up - down) / 2e-6
+    np.testing.assert_allclose(gradient, numeric, atol=1e-8)
+    with pytest.raises(ValueError, match="shares of 3 classes, but logits of 2"):
+        loss(logits, np.ones((2, 3)))
+
+
 def test_large_logits_neither_overflow_nor_vanish():
     logits = np.array([[1e4, -1e4, 0], [-1e4, 0, 1e4]], np.float32)
     with np.errstate(all="raise", under="ignore"):

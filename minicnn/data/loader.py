@@ -13,7 +13,8 @@ from minicnn.data.dataset import Dataset
 from minicnn.data.warp import warp
 from minicnn.kernels.memory import empty
 
-Batch = tuple[np.ndarray, np.ndarray]  # x (N, H, W, 3), labels (N,) int64
+# x (N, H, W, 3); labels (N,) int64, or shares of the classes (N, classes) float64
+Batch = tuple[np.ndarray, np.ndarray]
 
 # Random streams of one seed that must not meet.
 _ORDER, _AUGMENT = 1, 2
@@ -28,9 +29,11 @@ def training_batches(
     seed: int,
     epoch: int,
     skip: int = 0,
+    mixup: float = 0.0,
 ) -> Iterator[Batch]:
     """The batches of one epoch, shuffled and augmented; the last may be smaller.
 
+    With ``mixup``, images are mixed in pairs (see :func:`mix`) and labels are shares of classes.
     Order and augmentation depend on (seed, epoch, batch number) only, so ``skip`` batches can be
     left out at the front to go on in the middle of an epoch.
     """
@@ -40,7 +43,24 @@ def training_batches(
         rng = np.random.default_rng([seed, _AUGMENT, epoch, number])
         matrices = augment.draw(rng, len(chosen))
         colours = augment.draw_colours(rng, *normalization.terms(len(chosen)))
-        yield _prepare(dataset, chosen, matrices, *colours)
+        x, labels = _prepare(dataset, chosen, matrices, *colours)
+        yield mix(rng, x, np.eye(len(dataset.classes))[labels], mixup) if mixup else (x, labels)
+
+
+def mix(rng: np.random.Generator, x: np.ndarray, shares: np.ndarray, alpha: float) -> Batch:
+    """Each image blended with another of the batch, and so its classes' shares (N, classes).
+
+    The larger part is drawn from Beta(alpha, alpha), mirrored to at least a half, so an image keeps
+    its own class as the first. Mixup: Zhang et al., 2018, arXiv:1710.09412.
+    """
+    part = rng.beta(alpha, alpha, len(x))
+    part = np.maximum(part, 1 - part)
+    other = rng.permutation(len(x))
+    own = part.astype(np.float32)[:, None, None, None]
+    mixed = np.multiply(x, own, out=empty(x.shape))
+    for n, partner in enumerate(other):  # an image at a time: the whole would be a third batch
+        mixed[n] += (1 - own[n]) * x[partner]
+    return mixed, shares * part[:, None] + shares[other] * (1 - part[:, None])
 
 
 def plain_batches(

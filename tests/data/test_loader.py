@@ -17,9 +17,9 @@ def dataset():
     return Dataset(images, np.arange(10), names, names, tuple("abcdefghij"), "test")
 
 
-def epoch(dataset, number, skip=0, augment=None, seed=0):
+def epoch(dataset, number, skip=0, augment=None, seed=0, mixup=0.0):
     augment = augment or Augment()
-    rest = Normalization(), augment, seed, number, skip
+    rest = Normalization(), augment, seed, number, skip, mixup
     return list(training_batches(dataset, np.arange(10), 4, *rest))
 
 
@@ -30,6 +30,17 @@ def test_an_epoch_holds_every_image_once_with_its_label(dataset):
     for x, labels in batches:
         assert x.dtype == np.float32 and x.shape[1:] == (1, 1, 3)
         assert np.allclose(x[:, 0, 0, 0] * 255, labels)
+
+
+def test_mixed_images_carry_the_shares_of_their_classes(dataset):
+    plain, mixed = epoch(dataset, 0), epoch(dataset, 0, mixup=0.4)
+    assert epoch(dataset, 0, mixup=0.4)[1][0].tobytes() == mixed[1][0].tobytes()
+    for (_, labels), (x, shares) in zip(plain, mixed, strict=True):
+        assert shares.shape == (len(x), 10) and x.dtype == np.float32
+        np.testing.assert_allclose(shares.sum(axis=1), 1)
+        assert (shares[np.arange(len(x)), labels] >= 0.5).all()  # its own class leads
+        np.testing.assert_allclose(x[:, 0, 0, 0] * 255, shares @ np.arange(10), atol=1e-4)
+    assert any(((shares > 0.01) & (shares < 0.5)).any() for _, shares in mixed)
 
 
 def test_epochs_and_seeds_differ_in_order(dataset):
