@@ -23,7 +23,7 @@ from minicnn.loss import cross_entropies
 def plain_he(net: Sequential) -> Sequential:
     """Undo what ``models.build`` does to the head beyond He's initialization."""
     w, b = list(net.named_params().values())[-2:]
-    w.value *= np.float32(10)
+    w.value /= np.float32(models.HEAD_SCALE)
     b.value[:] = 0
     return net
 

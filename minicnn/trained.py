@@ -41,8 +41,11 @@ class Trained:
 
 
 def load(run: str | Path) -> Trained:
-    """Read a run folder (its last.npz) or a .npz file; UserError for anything else."""
-    path = find_checkpoint(Path(run))
+    """Read a run folder (its last.npz), an .npz file, or weights that come with minicnn by name.
+
+    UserError for anything else.
+    """
+    path = find_checkpoint(models.released(run))
     state = checkpoint.load(path)
     meta = _Meta(path, state.meta)
     model, classes = meta["model"], tuple(meta["classes"])

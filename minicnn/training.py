@@ -32,6 +32,7 @@ from minicnn.trained import Trained
 from minicnn.weight_average import WeightAverage
 
 SAVE_EVERY = 300.0  # seconds between checkpoints within an epoch
+DRAW_EVERY = 15.0  # seconds between pictures, of which small epochs would make too many
 
 
 class Diverged(UserError):
@@ -63,6 +64,7 @@ class Trainer:
         self.rows: list[dict[str, Any]] = []
         self.best = -1.0
         self.stop_asked = False
+        self.drawn = -math.inf  # when the pictures were last
         if start is not None:
             self._restore(start)
 
@@ -146,7 +148,10 @@ class Trainer:
                 self.best = tested["balanced_accuracy"]
                 self.save(self.folder.best)
         self.save()
-        self._draw()
+        over = self.optimizer.steps >= self.last_step or self.stop_asked
+        if over or time.monotonic() - self.drawn > DRAW_EVERY:
+            self._draw()
+            self.drawn = time.monotonic()
 
     def _positions(self, epoch: int) -> np.ndarray:
         return preparation.epoch_positions(self.config, self.data, epoch)

@@ -25,6 +25,7 @@ class Augment:
     shear      degrees, drawn from (-shear, shear). Keras counts in degrees since December 2017, so
                the 0.2 of the thesis (and of countless tutorials) moves nothing by even a pixel.
     zoom       height and width are drawn apart, each from (1 - zoom, 1 + zoom)
+    scale      both are drawn together, from (1 - scale, 1 + scale): shapes stay what they are
     colour     how far light and camera vary: the network's input is multiplied by a factor from
                about (1 - colour, 1 + colour) and shifted by about (-colour, colour)
     """
@@ -34,6 +35,7 @@ class Augment:
     rotation: float = 0.0
     shear: float = 0.0
     zoom: float = 0.0
+    scale: float = 0.0
     colour: float = 0.0
 
     def draw(self, rng: np.random.Generator, count: int) -> np.ndarray:
@@ -44,6 +46,8 @@ class Augment:
         theta = np.deg2rad(rng.uniform(-self.rotation, self.rotation, count))
         shear = np.deg2rad(rng.uniform(-self.shear, self.shear, count))
         zoom = rng.uniform(1 - self.zoom, 1 + self.zoom, (count, 2))
+        if self.scale:
+            zoom *= rng.uniform(1 - self.scale, 1 + self.scale, (count, 1))
         flips = rng.random((count, 2)) < 0.5
         matrices = compose(theta, shear, zoom)
         for axis, wanted in enumerate((self.vertical_flip, self.horizontal_flip)):

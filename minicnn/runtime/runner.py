@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 
 import minicnn
+import models
 from exporters.read import read
 from minicnn import trained
 from minicnn.errors import Parser, UserError
@@ -164,7 +165,7 @@ def load(
     if threads is not None and threads < 1:
         raise UserError(f"--threads {threads}: wanted a whole number of at least 1")
     if Path(path).suffix == ".tflite":
-        return Runner(path, runtime or AUTO, delegate, threads)
+        return Runner(models.released(path), runtime or AUTO, delegate, threads)
     if runtime or delegate:
         flag = "--runtime" if runtime else "--delegate"
         raise UserError(f"{flag} is for .tflite files: python -m exporters.tflite {path} makes one")
@@ -178,7 +179,7 @@ def add_arguments(p: Parser) -> None:
     p.add_argument(
         "network",
         metavar="RUN",
-        help="a run folder (its last.npz), an .npz file, or a .tflite file",
+        help="a run folder (its last.npz), an .npz or .tflite file, or squeezenet: our own weights",
     )
     names = (AUTO, *engines.OPEN)
     p.add_argument("--runtime", choices=names, help="what runs a .tflite file (the first there is)")

@@ -55,6 +55,12 @@ def test_draw_stays_in_its_ranges_and_repeats():
     assert np.all(drawn[:, 0, 1] == 0)
 
 
+def test_scale_changes_height_and_width_alike():
+    drawn = Augment(scale=0.3).draw(np.random.default_rng(1), 500)
+    np.testing.assert_allclose(drawn[:, 0, 0], drawn[:, 1, 1])
+    assert 0.7 <= drawn[:, 0, 0].min() < 0.71 and 1.29 < drawn[:, 0, 0].max() <= 1.3
+
+
 def test_the_thesis_shear_is_degrees_and_moves_no_pixel_by_much():
     drawn = Augment(shear=0.2).draw(np.random.default_rng(0), 1000)
     assert 0.0030 < abs(drawn[:, 0, 1]).max() < 0.0035  # sin(0.2 degrees)
