@@ -1,7 +1,8 @@
 """One .npz file that holds a network and all that training needs to go on.
 
 Keys: ``param/<path>`` weights, ``momentum/<path>`` (and for Adam ``second_moment/<path>``) the
-optimizer's state, ``epoch/<name>`` outputs of the epoch under way, ``meta`` JSON as a string.
+optimizer's state, ``average/<path>`` averaged weights, ``mask/<path>`` what pruning keeps (bool),
+``epoch/<name>`` outputs of the epoch under way, ``meta`` JSON as a string.
 A file without optimizer state serves everything but resuming. Nothing is pickled.
 """
 
@@ -28,7 +29,7 @@ class Checkpoint:
     """What a file holds.
 
     params   weights by path
-    slots    optimizer state: slot name -> path -> array
+    slots    what else there is: slot name -> path -> array (optimizer state, averages, masks)
     epoch    outputs of an unfinished epoch, empty between epochs
     meta     model, classes, input_shape, normalization, config, epoch, step ... as plain values
     """

@@ -14,8 +14,28 @@ from minicnn.data.balance import FORMULAS
 from minicnn.data.dataset import parse_size
 from minicnn.errors import Parser, UserError
 
+NOT_SET = ("augment", "start", "pruning")  # by --set: what is no plain value, or minicnn.prune's
 OPTIMIZERS = ("sgd", "adam", "muon")
 SCHEDULES = ("constant", "cosine")
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """How a run prunes: see ``compress.prune.PolynomialDecay`` for all but the last.
+
+    initial, final     shares of zeros, from 0 to below 1
+    begin, end, every  in optimizer steps
+    power              of the polynomial
+    scope              "layer" or "global": what a threshold of magnitude holds for
+    """
+
+    initial: float
+    final: float
+    begin: int
+    end: int
+    every: int
+    power: float = 3.0
+    scope: str = "layer"
 
 
 @dataclass(frozen=True)
@@ -31,6 +51,8 @@ class Config:
     average      decay of the weights' moving average, which is tested and exported; 0 for none
     mixup        how strongly images are mixed in pairs (Beta's alpha); 0 for not at all
     tune         hold out part of the training side, and never look at the test side
+    start        the .npz file (absolute) whose weights the run begins with, or None for fresh ones
+    pruning      how weights are pruned as the run goes on; None for not at all
 
     What has a default here is younger than some run folders.
     """
@@ -65,6 +87,8 @@ class Config:
     average: float = 0.0
     mixup: float = 0.0
     tune: bool = False
+    start: str | None = None
+    pruning: Pruning | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
@@ -74,7 +98,9 @@ class Config:
     def from_json(cls, values: Mapping[str, Any]) -> Config:
         """From :meth:`to_json`'s values; UserError where they are of another version."""
         try:
-            return cls(**{**values, "augment": Augment(**values["augment"])})
+            pruning = Pruning(**values["pruning"]) if values.get("pruning") else None
+            inner = {"augment": Augment(**values["augment"]), "pruning": pruning}
+            return cls(**{**values, **inner})
         except (KeyError, TypeError) as error:
             raise UserError(f"the run's settings are of another minicnn version: {error}") from None
 
@@ -197,9 +223,9 @@ def _overridden(config: Config, text: str) -> Config:
     """The settings with one of them changed, from ``--set``'s NAME=VALUE."""
     path, equals, value = text.partition("=")
     inner, dot, name = path.rpartition(".")
-    known = [field.name for field in dataclasses.fields(config)]
+    known = [field.name for field in dataclasses.fields(config) if field.name not in NOT_SET]
     known += [f"augment.{field.name}" for field in dataclasses.fields(Augment)]
-    if not equals or path not in known or path == "augment":
+    if not equals or path not in known:
         raise UserError(f"--set {text}: wanted NAME=VALUE with a NAME of {', '.join(known)}")
     if not dot:
         return dataclasses.replace(config, **{name: _like(getattr(config, name), text, value)})

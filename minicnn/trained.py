@@ -10,6 +10,7 @@ import numpy as np
 
 import models
 from minicnn import checkpoint
+from minicnn.checkpoint import Checkpoint
 from minicnn.config import Config
 from minicnn.data.augment import Normalization
 from minicnn.errors import UserError
@@ -46,7 +47,11 @@ def load(run: str | Path) -> Trained:
     UserError for anything else.
     """
     path = find_checkpoint(models.released(run))
-    state = checkpoint.load(path)
+    return of(checkpoint.load(path), path)
+
+
+def of(state: Checkpoint, path: Path) -> Trained:
+    """The network in a checkpoint that was read from ``path``, its weights averaged if they are."""
     meta = _Meta(path, state.meta)
     model, classes = meta["model"], tuple(meta["classes"])
     shape = tuple(meta["input_shape"])

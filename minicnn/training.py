@@ -20,11 +20,15 @@ import minicnn
 import models
 from minicnn import checkpoint, kernels, preparation, report, trained
 from minicnn.checkpoint import Checkpoint
+from minicnn.compress import prune
+from minicnn.compress.prune import Pruner
 from minicnn.config import Config
 from minicnn.data import balance
+from minicnn.data.augment import Normalization
 from minicnn.data.loader import plain_batches, prefetch, training_batches
 from minicnn.errors import UserError
 from minicnn.evaluation import Outputs, collect
+from minicnn.layers import Sequential
 from minicnn.loss import CrossEntropy
 from minicnn.optim import SGD, Adam, Muon, Optimizer, constant, warmup_cosine
 from minicnn.runfolder import RunFolder
@@ -45,22 +49,16 @@ class Trainer:
     def __init__(self, config: Config, run: RunFolder, start: Checkpoint | None = None) -> None:
         self.config, self.folder = config, run
         self.data = preparation.prepare(config)
-        classes = self.data.dataset.classes
-        shape = (config.height, config.width, 3)
-        try:
-            self.net = models.build(config.model, shape, len(classes), config.seed, config.init)
-        except ValueError as error:
-            raise UserError(str(error)) from None
-        if config.prior_bias:
-            self._set_prior_bias()
-        self.normalization = preparation.normalization(config, self.data)
+        self.net, self.normalization = self._network(start)
         self.weights = preparation.class_weights(config, self.data)
         self.loss = CrossEntropy(self.weights)
         self.images_per_epoch = len(self._positions(0))
         self.steps_per_epoch = math.ceil(self.images_per_epoch / config.batch)
-        self.optimizer = _optimizer(config, self.steps_per_epoch)
+        self.optimizer = optimizer_of(config, self.steps_per_epoch)
         self.average = WeightAverage(config.average)
+        self.pruner = Pruner(config.pruning) if config.pruning else None
         self.outputs = Outputs()  # of the epoch under way
+        self.tested = Outputs()  # of the last test
         self.rows: list[dict[str, Any]] = []
         self.best = -1.0
         self.stop_asked = False
@@ -97,6 +95,8 @@ class Trainer:
         seen, total, params = 0, 0.0, self.net.named_params()
         with self._bar(number, done) as bar:
             for x, targets in prefetch(batches):
+                if self.pruner:
+                    self.pruner.before_step(params, self.optimizer.steps)
                 self.net.seed_dropout(config.seed, self.optimizer.steps)
                 value, logits = self.net.gradients(x, targets, self.loss)
                 if not math.isfinite(value):
@@ -124,7 +124,8 @@ class Trainer:
         partial = self.optimizer.steps % self.steps_per_epoch != 0
         params = self.net.named_params()
         with self.average.in_place(params), kernels.constant_weights():
-            tested = collect(self.net.forward, prefetch(self._test_batches())).report()
+            self.tested = collect(self.net.forward, prefetch(self._test_batches()))
+        tested = self.tested.report()
         if not math.isfinite(tested["loss"]):
             raise self._diverged("loss")
         row = {
@@ -144,7 +145,8 @@ class Trainer:
         self.folder.write_rows(self.rows)
         if not partial:
             self.outputs = Outputs()
-            if tested["balanced_accuracy"] > self.best:
+            pruned = self.pruner is None or self.pruner.finished(self.optimizer.steps)
+            if pruned and tested["balanced_accuracy"] > self.best:
                 self.best = tested["balanced_accuracy"]
                 self.save(self.folder.best)
         self.save()
@@ -179,6 +181,8 @@ class Trainer:
             "best": self.best,
         }
         slots = self.optimizer.state | ({"average": self.average.state} if config.average else {})
+        if masks := prune.masks_of(self.net.named_params()):
+            slots = slots | {"mask": masks}
         state = Checkpoint(params, slots, self.outputs.state(), meta)
         checkpoint.save(path or self.folder.last, state)
 
@@ -200,6 +204,7 @@ class Trainer:
                 raise UserError(f"the checkpoint lacks {slot}/ entries: it cannot be resumed")
             self.optimizer.state[slot] = stored
         self.average.state = start.slots.get("average", {})
+        prune.set_masks(params, start.slots.get("mask", {}))
         self.optimizer.steps, self.best = start.meta["step"], start.meta["best"]
         self.outputs.restore(start.epoch)
         # a row that was written just before a kill, without its checkpoint, is made again
@@ -207,9 +212,34 @@ class Trainer:
         rows = self.folder.read_rows()
         self.rows = [row for row in rows if row["epoch"] <= finished and not row["partial"]]
 
-    def _set_prior_bias(self) -> None:
-        head = list(self.net.named_params().values())[-1]
-        head.value += balance.prior_bias(self.data.dataset.counts(self.data.train))
+    def _network(self, start: Checkpoint | None) -> tuple[Sequential, Normalization]:
+        """Fresh, or that of ``start`` or of ``config.start``, with the normalization it knows."""
+        config, classes = self.config, self.data.dataset.classes
+        if start is not None:
+            known = trained.of(start, self.folder.last)
+        elif config.start is not None:
+            known = trained.load(config.start)
+        else:
+            return self._fresh(), preparation.normalization(config, self.data)
+        has = (known.model, known.classes, known.size)
+        if has != (config.model, classes, (config.height, config.width)):
+            raise UserError(
+                f"{known.path} is a {known.model} for {known.size[0]}x{known.size[1]} images and "
+                f"{len(known.classes)} classes, which is not what this run is to train"
+            )
+        return known.net, known.normalization
+
+    def _fresh(self) -> Sequential:
+        config, classes = self.config, self.data.dataset.classes
+        shape = (config.height, config.width, 3)
+        try:
+            net = models.build(config.model, shape, len(classes), config.seed, config.init)
+        except ValueError as error:
+            raise UserError(str(error)) from None
+        if config.prior_bias:
+            head = list(net.named_params().values())[-1]
+            head.value += balance.prior_bias(self.data.dataset.counts(self.data.train))
+        return net
 
     def _diverged(self, what: str) -> Diverged:
         kept = self.folder.last
@@ -254,7 +284,8 @@ class Trainer:
                 signal.signal(number, handler)
 
 
-def _optimizer(config: Config, steps_per_epoch: int) -> Optimizer:
+def optimizer_of(config: Config, steps_per_epoch: int) -> Optimizer:
+    """What the settings say, its schedule over all epochs."""
     # --steps only ends a run: the schedule always spans all epochs, so that a run which was cut
     # short and resumed takes the very steps of one that was not
     total = config.epochs * steps_per_epoch

@@ -15,7 +15,12 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".tif", ".tiff", ".webp", "
 
 
 def of_training(prepared: Prepared, count: int = COUNT, seed: int = 0) -> np.ndarray:
-    """(N, H, W, 3) uint8: training images, as many of each class as there are, up to ``count``.
+    """(N, H, W, 3) uint8: the images of :func:`training_positions`."""
+    return prepared.dataset.images[training_positions(prepared, count, seed)]
+
+
+def training_positions(prepared: Prepared, count: int, seed: int = 0) -> np.ndarray:
+    """(N,), sorted: training images, as many of each class as there are, up to ``count``.
 
     The classes take turns: the first images of a sorted folder would all be of one.
     """
@@ -28,7 +33,7 @@ def of_training(prepared: Prepared, count: int = COUNT, seed: int = 0) -> np.nda
     chosen: list[int] = []
     while len(chosen) < count and any(by_class):
         chosen += [positions.pop() for positions in by_class if positions]
-    return prepared.dataset.images[np.sort(chosen[:count])]
+    return np.sort(chosen[:count])
 
 
 def of_folder(folder: str | Path, size: tuple[int, int], count: int = COUNT) -> np.ndarray:

@@ -14,8 +14,6 @@ from minicnn.compress.simulate import Simulator
 from minicnn.graph import Graph
 
 BATCH = 4
-DRAWS = 2000  # of the bootstrap
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
@@ -101,21 +99,17 @@ def paired(
     """Compare two sets of answers, each (N,) class numbers, with labels (N,).
 
     groups (N,): images of one group, such as a lesion, are drawn together, for they are not
-    independent of each other. The interval is the percentile bootstrap's (Efron, 1979).
+    independent of each other (see ``metrics.bootstrap``).
     """
     classes = int(max(first.max(), second.max(), labels.max())) + 1
-    _, group = np.unique(groups, return_inverse=True)
-    tables = np.zeros((group.max() + 1, 2, classes, classes))
+    draws = metrics.Draws(groups, seed)
+    tables = np.zeros((len(labels), 2, classes, classes))
     for which, answers in enumerate((first, second)):
-        np.add.at(tables[:, which], (group, labels, answers), 1)
-    rng = np.random.default_rng(seed)
-    drawn = rng.multinomial(len(tables), np.full(len(tables), 1 / len(tables)), DRAWS)
-    samples = (drawn @ tables.reshape(len(tables), -1)).reshape(DRAWS, *tables.shape[1:])
-    measured = _differences(tables.sum(axis=0))
+        tables[np.arange(len(labels)), which, labels, answers] = 1
+    samples = draws.sums(tables)
     spread = np.array([_differences(sample) for sample in samples])
-    tail = 100 * (1 - CONFIDENCE) / 2
-    low, high = np.nanpercentile(spread, [tail, 100 - tail], axis=0)
-    top1, balanced = zip(measured, low.tolist(), high.tolist(), strict=True)
+    low, high = zip(*(metrics.interval(values) for values in spread.T), strict=True)
+    top1, balanced = zip(_differences(tables.sum(axis=0)), low, high, strict=True)
     return Paired(float(np.mean(first == second)), top1, balanced)
 
 

@@ -1,0 +1,106 @@
+"""From what the command was told to the settings of the retraining run."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+
+from minicnn.config import Config, Pruning
+from minicnn.errors import UserError
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What to make of a network; None leaves a number to the schedule.
+
+    sparsity  share of the weights that are to be zero in the end
+    initial   share at the first pruning
+    schedule  one of SCHEDULES
+    scope     one of ``compress.prune.SCOPES``: what a threshold of magnitude holds for
+    epochs    of retraining, and its highest rate ``lr``
+    """
+
+    sparsity: float = 0.9
+    initial: float | None = None
+    schedule: str = "fine"
+    scope: str | None = None
+    epochs: int | None = None
+    lr: float | None = None
+
+    def check(self) -> None:
+        """UserError for numbers that make no sense."""
+        if not 0 <= self.sparsity < 1:
+            raise UserError(
+                f"a sparsity of {self.sparsity:g}: wanted a share of zeros, from 0 to below 1"
+            )
+        if self.initial is not None and not 0 <= self.initial <= self.sparsity:
+            raise UserError(
+                f"--initial {self.initial:g}: wanted at least 0 and at most the sparsity, "
+                f"{self.sparsity:g}"
+            )
+        if self.epochs is not None and self.epochs < 1:
+            raise UserError(f"--epochs {self.epochs}: wanted a whole number of at least 1")
+        if self.lr is not None and not 0 < self.lr < float("inf"):
+            raise UserError(f"--lr {self.lr:g}: wanted a positive number")
+
+
+@dataclass(frozen=True)
+class _Schedule:
+    """What a schedule is when nobody says otherwise.
+
+    initial  share of zeros at the first pruning
+    slower   what the run's highest rate is divided by; ``course`` of the learning rate
+    until    share of the steps after which nothing is pruned any more
+    begin, every  in steps
+    """
+
+    initial: float
+    scope: str
+    epochs: int
+    slower: float
+    course: str
+    until: float
+    begin: int
+    every: int
+
+
+SCHEDULES = {
+    # Small portions, then a quarter of the steps to recover in, while the rate sinks to 0.
+    "fine": _Schedule(0.5, "adaptive", 10, 2.5, "cosine", until=0.75, begin=0, every=10),
+    # The thesis's to the letter; where it is silent, tfmot's scope and the rate of the run.
+    "thesis": _Schedule(0.5, "layer", 1, 1.0, "constant", until=1.0, begin=20, every=100),
+}
+
+
+def pruning(wish: Wish, steps: int) -> Pruning:
+    """The wish as settings of a run of so many steps."""
+    row = SCHEDULES[wish.schedule]
+    initial = min(row.initial, wish.sparsity) if wish.initial is None else wish.initial
+    end, every = max(round(row.until * steps), row.begin + 1), row.every
+    if row.until < 1:  # the last pruning reaches the very sparsity, however few steps there are
+        end = max(row.begin + 1, min(end, steps - 1))
+        every = max(1, min(every, end // 10))
+        end -= (end - row.begin) % every
+    scope = wish.scope or row.scope
+    return Pruning(initial, wish.sparsity, row.begin, end, every, scope=scope)
+
+
+WARMUP = 20  # steps: until Adam knows the gradients' sizes; the weights are trained already
+
+
+def retraining(run: Config, wish: Wish, start: str) -> Config:
+    """The run's own settings, its recipe included, for a retraining that begins with ``start``.
+
+    start  the absolute path of an .npz file. What is pruned is still to be filled in.
+    """
+    row = SCHEDULES[wish.schedule]
+    return dataclasses.replace(
+        run,
+        start=start,
+        epochs=wish.epochs or row.epochs,
+        steps=None,
+        lr=wish.lr or run.lr / row.slower,
+        schedule=row.course,
+        warmup=WARMUP,
+        pruning=None,
+    )
