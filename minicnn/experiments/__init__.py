@@ -1,0 +1,1 @@
+"""Experiments: the thesis as a whole, and measurements that explain it."""
