@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from exporters.convert import Quality
 from exporters.edgetpu import Verdict
 from minicnn.compress.compare import LayerError
+from minicnn.files import checksum
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,43 @@ class Export:
     def edgetpu(self) -> Path:
         """The Edge TPU check in full."""
         return self.path.with_name("edgetpu.txt")
+
+    @property
+    def figures(self) -> Path:
+        """What :func:`as_json` gives."""
+        return self.path.with_name("export.json")
+
+
+def as_json(export: Export) -> dict[str, Any]:
+    """All figures as plain values, for the page of a run; an infinite SQNR is None.
+
+    The checksum tells whether the checkpoint is still the one that was exported.
+    """
+    verdict = export.verdict
+    operations = Counter((operation.op, operation.status) for operation in verdict.operations)
+    layers = [dataclasses.asdict(row) for row in export.layers]
+    return {
+        "file": export.path.name,
+        "checkpoint": export.checkpoint.name,
+        "checkpoint_sha256": checksum(export.checkpoint),
+        "bytes": export.bytes,
+        "float32_bytes": export.float32_bytes,
+        "calibration": export.calibration,
+        "looked_at": export.looked_at,
+        "layers": [
+            row | {"sqnr_db": row["sqnr_db"] if math.isfinite(row["sqnr_db"]) else None}
+            for row in layers
+        ],
+        "quality": None if export.quality is None else dataclasses.asdict(export.quality),
+        "edgetpu": {
+            "operations": [[op, count, status] for (op, status), count in operations.items()],
+            "findings": [str(finding) for finding in verdict.findings],
+            "parameter_bytes": verdict.parameter_bytes,
+            "cached_bytes": verdict.cached_bytes,
+            "streamed_bytes": verdict.streamed_bytes,
+            "estimate": None if verdict.estimate is None else dataclasses.asdict(verdict.estimate),
+        },
+    }
 
 
 def text(export: Export, layers: bool = True) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -122,7 +123,9 @@ def _own_data(network: Trained, options: Options) -> Prepared | None:
 def export(
     network: Trained, data: Prepared | None, out: Path, options: Options | None = None
 ) -> Export:
-    """Write the int8 file, and labels.txt and edgetpu.txt beside it; measure what it costs.
+    """Write the int8 file and measure what it costs.
+
+    Beside it: labels.txt, edgetpu.txt (the check in full), export.json (the figures).
 
     data  the run's own, to calibrate on and to test with. None: ``options.calibrate`` is there to
           calibrate on, and accuracy is not measured.
@@ -157,6 +160,7 @@ def export(
         _write(out.with_name(FLOAT_NAME), float_content)
     write_text(result.labels, "".join(f"{name}\n" for name in network.classes))
     write_text(result.edgetpu, edgetpu.report_text(verdict) + "\n")
+    write_text(result.figures, json.dumps(export_report.as_json(result), indent=2) + "\n")
     return result
 
 

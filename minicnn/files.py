@@ -51,6 +51,11 @@ def write_text(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
+def checksum(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal digits."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
 def cache_folder() -> Path:
     """Where caches are kept: ``$MINICNN_CACHE``, or the platform's folder for such files."""
     if chosen := os.environ.get("MINICNN_CACHE"):

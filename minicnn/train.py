@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -18,6 +19,8 @@ from minicnn.checkpoint import Checkpoint
 from minicnn.config import RECIPES, Config, parser, resolve
 from minicnn.errors import UserError, command
 from minicnn.metrics import majority_baseline
+from minicnn.report import run_page
+from minicnn.report.results import Answers
 from minicnn.runfolder import RunFolder, find_checkpoint
 from minicnn.runtime.engines import use_threads
 from minicnn.training import Trainer
@@ -29,13 +32,8 @@ MAY_CHANGE = ("epochs", "steps", "threads")
 def main(argv: Sequence[str] | None = None) -> int:
     given = vars(parser(models.NAMES).parse_args(argv))
     exporting = not given.pop("no_export", False)
-    config, folder, start = _resumed(given) if "resume" in given else _fresh(given)
-    use_threads(config.threads)
-    trainer = Trainer(config, folder, start)
-    if start is None:
-        folder.create()
-    folder.remove_leftovers()
-    folder.write_config(_record(config, trainer))
+    trainer = ready(*(_resumed(given) if "resume" in given else _fresh(given)))
+    folder = trainer.folder
     _describe(trainer)
     if trainer.optimizer.steps >= trainer.last_step:
         print(f"nothing to do: all {trainer.last_step} steps are taken; raise --epochs or --steps,")
@@ -43,6 +41,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     trainer.run()
     return _farewell(trainer, exporting)
+
+
+def ready(config: Config, folder: RunFolder, start: Checkpoint | None) -> Trainer:
+    """A run that can begin (or go on from ``start``): its folder is there, with config.json."""
+    use_threads(config.threads)
+    trainer = Trainer(config, folder, start)
+    if start is None:
+        folder.create()
+    folder.remove_leftovers()
+    folder.write_config(_record(config, trainer))
+    return trainer
 
 
 def _fresh(given: dict[str, Any]) -> tuple[Config, RunFolder, None]:
@@ -150,9 +159,19 @@ def _farewell(trainer: Trainer, exporting: bool) -> int:
         print()
         result = tflite.export(trainer.trained(), trainer.data, path / tflite.NAME)
         print(export_report.text(result, layers=False) + "\n")
+    _write_page(trainer)
     print(f"done: {path} holds {', '.join(sorted(entry.name for entry in path.iterdir()))}")
     print(f"next: python -m minicnn.predict {path / tflite.NAME if exporting else path} IMAGE")
     return 0
+
+
+def _write_page(trainer: Trainer) -> None:
+    """report.html, with the answers of the last test; ``minicnn.evaluate`` makes it anew."""
+    data, path = trainer.data, trainer.folder.path
+    name = f"{data.dataset.source}, test images, split by {trainer.config.split}"
+    command = f"python -m minicnn.evaluate {shlex.quote(str(path))}"
+    answers = Answers.of(name, data.dataset, data.test, trainer.tested, command)
+    run_page.write(trainer.folder, trainer.net.count_params(), answers)
 
 
 if __name__ == "__main__":

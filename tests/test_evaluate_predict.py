@@ -156,6 +156,13 @@ def test_a_file_in_a_run_folder_is_tested_on_the_runs_own_test_images(run, file,
     assert (run / "model_int8-evaluation.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_flips_of_a_file(run, file, capsys):
+    floats, int8 = as_json(capsys, evaluate, run, "--flips"), as_json(capsys, evaluate, file)
+    flipped = as_json(capsys, evaluate, file, "--flips")
+    assert abs(flipped["loss"] - floats["loss"]) < 0.05 and flipped["loss"] != int8["loss"]
+    assert flipped["confusion_png"] == str(run / "model_int8-evaluation-flips.png")
+
+
 def test_the_simulator_gives_the_figures_the_export_measured(run, file, capsys):
     figures = as_json(capsys, evaluate, file, "--runtime", "simulator")
     prepared = preparation.prepare(trained.load(run).config)

@@ -24,8 +24,9 @@ LEVELS = [
     ["minicnn.trained"],  # a network out of a run folder: exporters and commands begin with it
     ["exporters"],
     ["minicnn.runtime"],
-    ["minicnn.training"],  # above exporters, which must never import it
-    ["minicnn.train", "minicnn.evaluate", "minicnn.predict", "minicnn.prune"],
+    ["minicnn.training", "minicnn.image_set"],  # above exporters, which must never import it
+    ["minicnn.train", "minicnn.evaluate", "minicnn.predict"],
+    ["minicnn.prune"],  # retrains as train does
     ["minicnn.experiments"],  # runs the other commands
 ]
 PLACE = {entry: level for level, entries in enumerate(LEVELS) for entry in entries}

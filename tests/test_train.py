@@ -55,7 +55,7 @@ def assert_same(run, other):
 
 def test_a_run_folder_holds_what_the_readme_says(whole):
     names = {"config.json", "metrics.jsonl", "last.npz", "best.npz", "curves.png", "confusion.png"}
-    names |= {"model_int8.tflite", "labels.txt", "edgetpu.txt"}
+    names |= {"model_int8.tflite", "labels.txt", "edgetpu.txt", "export.json", "report.html"}
     assert {path.name for path in whole.iterdir()} == names
     config = json.loads((whole / "config.json").read_text())
     assert config["classes"] == list(CLASSES)

@@ -45,7 +45,8 @@ def refused(capsys, *argv):
 def test_what_is_written_and_said(run, capsys):
     before = files(run)
     assert main([str(run)]) == 0
-    assert files(run) - before == {"model_int8.tflite", "labels.txt", "edgetpu.txt"}
+    made = {"model_int8.tflite", "labels.txt", "edgetpu.txt", "export.json"}
+    assert files(run) - before == made
     said = capsys.readouterr().out
     size = (run / "model_int8.tflite").stat().st_size
     assert f"{size:,} bytes" in said

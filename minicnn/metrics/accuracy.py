@@ -1,4 +1,4 @@
-"""What a classifier is worth: top-k, per-class figures, and the baseline it must beat."""
+"""Shares of right answers: top-k, per-class figures, and the baseline that must be beaten."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ def top_k(scores: np.ndarray, labels: np.ndarray, k: int) -> float:
 
     scores (N, classes), labels (N,). Equal scores rank in class order, as argmax has it.
     """
+    return float(np.mean(ranks(scores, labels) < k)) if len(labels) else float("nan")
+
+
+def ranks(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """(N,) how many classes score ahead of the label: 0 is a right answer."""
     own = scores[np.arange(len(labels)), labels][:, None]
     earlier = np.arange(scores.shape[1]) < labels[:, None]
     # "not <=" rather than ">": a NaN among the scores never helps
-    ahead = (~(scores <= own)).sum(axis=1) + ((scores == own) & earlier).sum(axis=1)
-    return float(np.mean(ahead < k)) if len(labels) else float("nan")
+    return (~(scores <= own)).sum(axis=1) + ((scores == own) & earlier).sum(axis=1)
 
 
 def confusion_matrix(predicted: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
@@ -65,12 +69,12 @@ def report(scores: np.ndarray, labels: np.ndarray, losses: np.ndarray) -> dict[s
         "top3": top_k(scores, labels, 3),
         "balanced_accuracy": balanced_accuracy(confusion),
         "majority_baseline": majority_baseline(confusion.sum(axis=1)),
-        "recall": _or_none(recall(confusion)),
-        "precision": _or_none(precision(confusion)),
+        "recall": or_none(recall(confusion)),
+        "precision": or_none(precision(confusion)),
         "confusion": confusion.tolist(),
     }
 
 
-def _or_none(values: np.ndarray) -> list[float | None]:
+def or_none(values: np.ndarray) -> list[float | None]:
     """JSON has no NaN."""
     return [None if np.isnan(value) else float(value) for value in values]
