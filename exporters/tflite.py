@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+import models
 from exporters import edgetpu, export_report
 from exporters.convert import convert, quality
 from exporters.export_report import Export
@@ -59,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         raise UserError(f"--images {options.images}: wanted a whole number of at least 1")
     network = trained.load(run)
     data = _own_data(network, options)
-    result = export(network, data, Path(out) if out else network.path.with_name(NAME), options)
+    result = export(network, data, Path(out) if out else _beside(network), options)
     print(export_report.text(result))
     return 0 if result.verdict.mapped else 1
 
@@ -96,6 +97,11 @@ def _parser() -> Parser:
     )
     p.add_argument("--float32", action="store_true", help=f"also write {FLOAT_NAME}")
     return p
+
+
+def _beside(network: Trained) -> Path:
+    """Where the file goes when nobody says: into the run, or here for the project's own weights."""
+    return Path(NAME) if network.path.parent == models.WEIGHTS else network.path.with_name(NAME)
 
 
 def _own_data(network: Trained, options: Options) -> Prepared | None:
