@@ -147,6 +147,22 @@ def test_another_wish_does_not_overwrite_a_run(run, pruned, capsys):
     assert "holds another run" in capsys.readouterr().err
 
 
+def test_a_run_killed_before_its_first_checkpoint_begins_anew(run, tmp_path):
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "config.json").write_text("{}")
+    (out / "last.npz.1.aa.bb.tmp").write_bytes(b"half")
+    assert prune(run, out, "--epochs", "1") == 0
+    assert (out / "prune.json").exists() and not list(out.glob("*.tmp"))
+
+
+def test_a_folder_with_something_else_in_it_is_left_alone(run, tmp_path, capsys):
+    (tmp_path / "notes.txt").write_text("mine")
+    assert prune(run, tmp_path, "--epochs", "1") == 2
+    assert "is not empty: name a new folder" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
+
+
 def test_a_sweep_makes_a_run_for_each_share_and_a_chart(run, tmp_path, capsys):
     out = tmp_path / "sweep"
     flags = ["--sweep", "0.9,0", "--epochs", "1"]

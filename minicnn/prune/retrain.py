@@ -24,8 +24,6 @@ from minicnn.trained import Trained
 from minicnn.training import Trainer
 
 NAME = "prune.json"
-# What a run that was killed before its first checkpoint may have left.
-BEGUN = ("config.json",)
 
 
 class Stopped(Exception):
@@ -97,14 +95,20 @@ def make(dense: Dense, wish: Wish, out: Path) -> dict[str, Any]:
 
 def _trainer(config: Config, folder: RunFolder) -> Trainer:
     if not folder.last.exists():
-        if folder.path.is_dir() and {p.name for p in folder.path.iterdir()} - set(BEGUN):
-            raise UserError(f"--out {folder.path} is not empty: name a new folder")
+        if not _just_begun(folder):
+            folder.check_free()
         return ready(config, folder, None)
     start = checkpoint.load(folder.last)
     there = Config.from_json(start.meta["config"]) if "config" in start.meta else None
     if there is None or dataclasses.replace(there, threads=config.threads) != config:
         raise UserError(f"--out {folder.path} holds another run: name a new folder")
     return ready(config, folder, start)
+
+
+def _just_begun(folder: RunFolder) -> bool:
+    """Whether the folder holds no more than a run killed before its first checkpoint left."""
+    there = list(folder.path.iterdir()) if folder.path.is_dir() else []
+    return all(path == folder.config or path.suffix == ".tmp" for path in there)
 
 
 def _result(dense: Dense, wish: Wish, trainer: Trainer, before: figures.Measured) -> dict[str, Any]:
