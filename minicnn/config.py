@@ -14,7 +14,8 @@ from minicnn.data.balance import FORMULAS
 from minicnn.data.dataset import parse_size
 from minicnn.errors import Parser, UserError
 
-NOT_SET = ("augment", "start", "pruning")  # by --set: what is no plain value, or minicnn.prune's
+# by --set: what is no plain value, or minicnn.prune's
+NOT_SET = ("augment", "start", "pruning", "channels")
 OPTIMIZERS = ("sgd", "adam", "muon")
 SCHEDULES = ("constant", "cosine")
 
@@ -26,7 +27,7 @@ class Pruning:
     initial, final     shares of zeros, from 0 to below 1
     begin, end, every  in optimizer steps
     power              of the polynomial
-    scope              "layer" or "global": what a threshold of magnitude holds for
+    scope              one of ``compress.prune.SCOPES``: what a threshold holds for
     """
 
     initial: float
@@ -53,6 +54,7 @@ class Config:
     tune         hold out part of the training side, and never look at the test side
     start        the .npz file (absolute) whose weights the run begins with, or None for fresh ones
     pruning      how weights are pruned as the run goes on; None for not at all
+    channels     share of the channels that is taken out of ``start`` before the first step
 
     What has a default here is younger than some run folders.
     """
@@ -89,6 +91,7 @@ class Config:
     tune: bool = False
     start: str | None = None
     pruning: Pruning | None = None
+    channels: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""

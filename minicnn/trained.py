@@ -11,6 +11,7 @@ import numpy as np
 import models
 from minicnn import checkpoint
 from minicnn.checkpoint import Checkpoint
+from minicnn.compress import channels
 from minicnn.config import Config
 from minicnn.data.augment import Normalization
 from minicnn.errors import UserError
@@ -58,6 +59,7 @@ def of(state: Checkpoint, path: Path) -> Trained:
     if model not in models.NAMES:
         raise UserError(f"{path} holds a network called {model!r}, which this minicnn has not")
     net = models.build(model, shape, len(classes))
+    channels.resize(net, shape, state.params)
     state.load_into(net, averaged=True)
     return Trained(
         net=net,

@@ -20,7 +20,7 @@ import minicnn
 import models
 from minicnn import checkpoint, kernels, preparation, report, trained
 from minicnn.checkpoint import Checkpoint
-from minicnn.compress import prune
+from minicnn.compress import channels, prune
 from minicnn.compress.prune import Pruner
 from minicnn.config import Config
 from minicnn.data import balance
@@ -227,6 +227,8 @@ class Trainer:
                 f"{known.path} is a {known.model} for {known.size[0]}x{known.size[1]} images and "
                 f"{len(known.classes)} classes, which is not what this run is to train"
             )
+        if start is None and config.channels:
+            channels.remove(known.net, (*known.size, 3), config.channels)
         return known.net, known.normalization
 
     def _fresh(self) -> Sequential:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from minicnn import checkpoint
+from minicnn.compress import channels
 from minicnn.errors import UserError
 from minicnn.layers import Sequential, Shape
 from minicnn.layers.base import glorot_uniform
@@ -81,7 +82,9 @@ def pretrained(name: str = "squeezenet") -> Sequential:
         have = ", ".join(sorted(file.stem for file in WEIGHTS.glob("*.npz")))
         raise UserError(f"no trained weights of {name!r} come with minicnn: there are {have}")
     state = checkpoint.load(path)
-    net = build(state.meta["model"], tuple(state.meta["input_shape"]), len(state.meta["classes"]))
+    shape = tuple(state.meta["input_shape"])
+    net = build(state.meta["model"], shape, len(state.meta["classes"]))
+    channels.resize(net, shape, state.params)
     state.load_into(net)
     return net
 

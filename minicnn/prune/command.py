@@ -27,8 +27,7 @@ SCANNED = 300  # images behind each figure of a scan
 def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     use_threads(args.threads)
-    wish = Wish(args.sparsity, args.initial, args.schedule, args.scope, args.epochs, args.lr)
-    wish.check()
+    wish = _wish(args)
     try:
         if args.scan:
             return _scan(args)
@@ -40,19 +39,30 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
 
 
+def _wish(args: argparse.Namespace) -> Wish:
+    """Channels alone leave the other weights as they are, unless told otherwise."""
+    sparsity = args.sparsity
+    if sparsity is None:
+        sparsity = Wish().sparsity if args.channels is None else 0.0
+    own = (args.initial, args.schedule, args.scope, args.epochs, args.lr, args.channels)
+    wish = Wish(sparsity, *own)
+    wish.check()
+    return wish
+
+
 def _parser() -> Parser:
     p = Parser(
         prog="python -m minicnn.prune",
-        description="Set the smallest weights of a trained network to zero while it trains on.",
+        description="Set the smallest weights of a trained network to zero, or take whole channels "
+        "out, while it trains on.",
     )
     own = Wish()
     p.add_argument("run", metavar="RUN", help="a run folder (its last.npz), or an .npz file")
     p.add_argument(
         *("--sparsity",),
         type=float,
-        default=own.sparsity,
         metavar="F",
-        help=f"share of the weights that become zero ({own.sparsity})",
+        help=f"share of the weights that become zero ({own.sparsity}; beside --channels: 0)",
     )
     p.add_argument("--initial", type=float, metavar="F", help="share at the first pruning (0.5)")
     p.add_argument(
@@ -81,6 +91,12 @@ def _parser() -> Parser:
     other = p.add_mutually_exclusive_group()
     other.add_argument("--scan", action="store_true", help="each layer alone, without retraining")
     other.add_argument("--sweep", metavar="F,F,...", help="a pruned run for each of these shares")
+    other.add_argument(
+        *("--channels",),
+        type=float,
+        metavar="F",
+        help="take this share of each convolution's channels out: a smaller network, and a faster",
+    )
     return p
 
 
@@ -94,7 +110,9 @@ def _place(args: argparse.Namespace, ending: str) -> Path:
 
 
 def _single(args: argparse.Namespace, wish: Wish) -> int:
-    out = _place(args, f"-pruned-{wish.sparsity:g}")
+    taken = f"-channels-{wish.channels:g}" if wish.channels else ""
+    zeros = f"-pruned-{wish.sparsity:g}" if wish.sparsity or not taken else ""
+    out = _place(args, taken + zeros)
     result = make(Dense(args.run, args.threads, not args.no_export), wish, out)
     print("\n" + tables.report(result))
     print(f"\ndone: {out} is a run folder like any other; the figures are in {out / 'prune.json'}")

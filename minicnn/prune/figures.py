@@ -58,7 +58,8 @@ def weights(network: Trained) -> dict[str, Any]:
         if node.op in LEARNED:
             w = graph.data(node.inputs[1])
             nonzero = int(np.count_nonzero(w))
-            row = {"path": node.path, "weights": w.size, "nonzero_weights": nonzero}
+            row: dict[str, Any] = {"path": node.path, "shape": list(w.shape)}
+            row |= {"weights": w.size, "nonzero_weights": nonzero}
             row |= {"sparsity": 1 - nonzero / w.size, "multiply_adds": count}
             layers.append(row | {"nonzero_multiply_adds": count * nonzero // w.size})
     keys = ("weights", "nonzero_weights", "multiply_adds", "nonzero_multiply_adds")

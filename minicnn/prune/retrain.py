@@ -16,7 +16,7 @@ from minicnn.config import Config
 from minicnn.errors import UserError
 from minicnn.files import write_text
 from minicnn.preparation import Prepared
-from minicnn.prune import figures, tables
+from minicnn.prune import figures, latency, tables
 from minicnn.prune.settings import Wish, pruning, retraining
 from minicnn.runfolder import RunFolder
 from minicnn.train import ready
@@ -115,6 +115,8 @@ def _result(dense: Dense, wish: Wish, trainer: Trainer, before: figures.Measured
     network: Trained = trainer.trained()
     folder = trainer.folder.path if dense.export else None
     after = figures.measure(network, dense.data, folder, dense.export)
+    nets = [dense.network.net, network.net]
+    milliseconds = latency.milliseconds(nets, (*network.size, 3))
     config = trainer.config
     turns = schedule_of(config.pruning).turns(trainer.last_step) if config.pruning else []
     return {
@@ -122,7 +124,7 @@ def _result(dense: Dense, wish: Wish, trainer: Trainer, before: figures.Measured
         "start": config.start,
         "wish": dataclasses.asdict(wish),
         "schedule": [{"step": step, "sparsity": sparsity} for step, sparsity in turns],
-        "before": before.figures,
-        "after": after.figures,
+        "before": before.figures | {"milliseconds": milliseconds[0]},
+        "after": after.figures | {"milliseconds": milliseconds[1]},
         "difference": figures.differences(before, after, dense.data),
     }

@@ -18,6 +18,7 @@ class Wish:
     schedule  one of SCHEDULES
     scope     one of ``compress.prune.SCOPES``: what a threshold of magnitude holds for
     epochs    of retraining, and its highest rate ``lr``
+    channels  share of each convolution's output channels to take out first; None for no such thing
     """
 
     sparsity: float = 0.9
@@ -26,6 +27,7 @@ class Wish:
     scope: str | None = None
     epochs: int | None = None
     lr: float | None = None
+    channels: float | None = None
 
     def check(self) -> None:
         """UserError for numbers that make no sense."""
@@ -42,6 +44,10 @@ class Wish:
             raise UserError(f"--epochs {self.epochs}: wanted a whole number of at least 1")
         if self.lr is not None and not 0 < self.lr < float("inf"):
             raise UserError(f"--lr {self.lr:g}: wanted a positive number")
+        if self.channels is not None and not 0 < self.channels < 1:
+            raise UserError(
+                f"--channels {self.channels:g}: wanted a share of the channels, between 0 and 1"
+            )
 
 
 @dataclass(frozen=True)
@@ -72,8 +78,10 @@ SCHEDULES = {
 }
 
 
-def pruning(wish: Wish, steps: int) -> Pruning:
-    """The wish as settings of a run of so many steps."""
+def pruning(wish: Wish, steps: int) -> Pruning | None:
+    """The wish as settings of a run of so many steps; None where no weight is to be zero."""
+    if not wish.sparsity:
+        return None
     row = SCHEDULES[wish.schedule]
     initial = min(row.initial, wish.sparsity) if wish.initial is None else wish.initial
     end, every = max(round(row.until * steps), row.begin + 1), row.every
@@ -103,4 +111,5 @@ def retraining(run: Config, wish: Wish, start: str) -> Config:
         schedule=row.course,
         warmup=WARMUP,
         pruning=None,
+        channels=wish.channels or 0.0,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from minicnn.compress.channels import VECTOR
 from minicnn.compress.prune import schedule_of
 from minicnn.compress.sensitivity import Sensitivity
 from minicnn.config import Config, Pruning
@@ -13,12 +14,18 @@ NO_FASTER = (
     "Zeros alone make nothing faster: dense kernels, the Edge TPU's among them, multiply by a zero "
     "as by\nany other weight. What shrinks is the file once it is compressed (gzip -9)."
 )
+FASTER = (
+    "The channels are gone from every shape, so each kernel has less to do, an int8 one as well.\n"
+    f"Widths stay multiples of {VECTOR}: a layer's share is only near the one that was asked for."
+)
 
 
 def plan(config: Config, steps: int) -> str:
     """What the run is going to do, before it does."""
     lines = [f"retraining  {config.epochs} epochs, {steps} steps, rate {config.lr:g}"]
     lines[0] += f" {config.schedule}"
+    if config.channels:
+        lines.append(f"channels    {config.channels:.0%} of each convolution's are taken out first")
     if config.pruning:
         lines += _turns(config.pruning, steps)
     return "\n".join(lines)
@@ -41,8 +48,28 @@ def _turns(pruning: Pruning, steps: int) -> list[str]:
 
 def report(result: dict[str, Any]) -> str:
     """prune.json for people: each layer, then before and after."""
-    parts = [_layers(result), _totals(result), _difference(result), NO_FASTER]
+    zeros, channels = result["wish"]["sparsity"], result["wish"].get("channels")
+    parts = [_shapes(result)] if channels else []
+    parts += [_layers(result)] if zeros or not channels else []
+    parts += [_totals(result), _difference(result)]
+    parts += [FASTER] if channels else []
+    parts += [NO_FASTER] if zeros or not channels else []
     return "\n\n".join(parts)
+
+
+def _shapes(result: dict[str, Any]) -> str:
+    """What the channels that were taken out leave of each layer."""
+    before, after = result["before"]["layers"], result["after"]["layers"]
+    width = max(len("layer"), *(len(row["path"]) for row in after))
+    lines = [
+        f"{'layer':{width}}  {'shape of the weights':>32}  {'weights':>22}  {'multiply-adds':>28}"
+    ]
+    for one, two in zip(before, after, strict=True):
+        shapes = " -> ".join("x".join(map(str, row["shape"])) for row in (one, two))
+        weights = f"{one['weights']:,} -> {two['weights']:,}"
+        counts = f"{one['multiply_adds']:,} -> {two['multiply_adds']:,}"
+        lines.append(f"{two['path']:{width}}  {shapes:>32}  {weights:>22}  {counts:>28}")
+    return "\n".join(lines)
 
 
 def _layers(result: dict[str, Any]) -> str:
@@ -62,6 +89,7 @@ def _layers(result: dict[str, Any]) -> str:
 def _totals(result: dict[str, Any]) -> str:
     """A line for each figure there is, before and after."""
     counts: list[tuple[str, tuple[str, ...]]] = [
+        ("parameters", ("parameters",)),
         ("weights", ("weights",)),
         ("weights that are not zero", ("nonzero_weights",)),
         ("multiply-adds of an image", ("multiply_adds",)),
@@ -76,8 +104,9 @@ def _totals(result: dict[str, Any]) -> str:
         ("top-1 of the int8 file", ("files", "int8", "top1")),
         ("balanced accuracy of the int8 file", ("files", "int8", "balanced_accuracy")),
     ]
+    times = [("ms for an image here, float32", ("milliseconds",))]
     lines = [f"{'':34}  {'before':>14}  {'after':>14}"]
-    for rows, form in ((counts, "14,"), (shares, "14.3f")):
+    for rows, form in ((counts, "14,"), (times, "14.2f"), (shares, "14.3f")):
         for name, keys in rows:
             values = [_value(result[side], keys) for side in ("before", "after")]
             if None not in values:
@@ -89,7 +118,7 @@ def _value(figures: dict[str, Any], keys: Sequence[str]) -> Any:
     """The value at a path of keys; None where a step of it is not there."""
     value: Any = figures
     for key in keys:
-        value = None if value is None else value[key]
+        value = None if value is None else value.get(key)
     return value
 
 

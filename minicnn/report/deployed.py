@@ -110,6 +110,7 @@ PRUNED = (
     ("float32 file by gzip -9, bytes", ("files", "float32", "gzip_bytes"), ","),
     ("int8 file, bytes", ("files", "int8", "bytes"), ","),
     ("int8 file by gzip -9, bytes", ("files", "int8", "gzip_bytes"), ","),
+    ("milliseconds for an image, float32", ("milliseconds",), ".2f"),
     ("top-1 on test images", ("test", "top1"), ".3f"),
     ("balanced accuracy", ("test", "balanced_accuracy"), ".3f"),
     ("top-1 of the int8 file", ("files", "int8", "top1"), ".3f"),

@@ -44,6 +44,7 @@ WORDS: tuple[tuple[str, Callable[[Config], str]], ...] = (
     ("mixed in pairs", lambda c: f"mixup, alpha {c.mixup:g}" if c.mixup else ""),
     ("averaged weights", lambda c: f"decay {c.average:g}" if c.average else ""),
     ("begins with", lambda c: c.start or INITS.get(c.init, c.init) + _prior(c)),
+    ("channels taken out", lambda c: _share(c.channels, "{:g} % of each convolution's")),
     ("pruned", lambda c: _share(c.pruning.final if c.pruning else 0, "to {:g} % zeros")),
     ("recipe", lambda c: c.recipe),
     ("seed", lambda c: str(c.seed)),
@@ -116,7 +117,7 @@ def train_command(config: Config) -> str:
 def _departures(config: Config) -> dict[str, Any]:
     """Settings, with ``augment.`` before those of the augmentation, that the recipe has not."""
     apart = {"model", "data", "height", "width", "epochs", "seed", "recipe", "steps", "threads"}
-    apart |= {"tune", "skip_bad", "start", "pruning", "augment"}
+    apart |= {"tune", "skip_bad", "start", "pruning", "channels", "augment"}
     # what a recipe does not name has its default in Config
     recipe = RECIPES[config.recipe]
     changed = {}

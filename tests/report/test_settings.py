@@ -112,6 +112,7 @@ def test_every_setting_is_said_or_left_out_on_purpose():
         "undersample": 0.5, "oversample": True, "prior_bias": True, "init": "glorot",
         "standardize": False, "augment": Augment(), "seed": 5, "thin": 0.5, "average": 0.9,
         "mixup": 0.2, "tune": True, "start": "x.npz", "pruning": Pruning(0.5, 0.9, 0, 9, 1),
+        "channels": 0.3,
     }  # fmt: skip
     elsewhere = {"model", "data", "threads", "skip_bad"}  # on the page, or of no interest there
     assert {field.name for field in dataclasses.fields(Config)} == set(changed) | elsewhere
