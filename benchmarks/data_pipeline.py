@@ -27,7 +27,6 @@ from results import check_options, parser, publish
 
 import models
 from minicnn import data
-from minicnn.config import DEFAULT
 from minicnn.data import balance, synthetic
 from minicnn.data.augment import Augment, Normalization
 from minicnn.data.dataset import Dataset, parse_size
@@ -37,6 +36,7 @@ from minicnn.errors import UserError, command
 from minicnn.evaluation import Outputs
 from minicnn.loss import CrossEntropy
 from minicnn.optim import Adam
+from minicnn.recipes import DEFAULT
 
 HEADER = ("data pipeline", "value", "unit")
 

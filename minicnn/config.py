@@ -1,4 +1,4 @@
-"""All settings of a training run, and the two recipes that fill them in."""
+"""All settings of a training run, and the flags that give them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from minicnn.data.augment import Augment
 from minicnn.data.balance import FORMULAS
 from minicnn.data.dataset import parse_size
 from minicnn.errors import Parser, UserError
+from minicnn.recipes import RECIPES, sizes
 
 # by --set: what is no plain value, or minicnn.prune's
 NOT_SET = ("augment", "start", "pruning", "channels")
@@ -108,58 +109,6 @@ class Config:
             raise UserError(f"the run's settings are of another minicnn version: {error}") from None
 
 
-# What works for SqueezeNet from nothing; README and docs say how it was found.
-DEFAULT: dict[str, Any] = {
-    "batch": 32,
-    "lr": 0.0005,
-    "optimizer": "adam",
-    "momentum": 0.9,
-    "schedule": "cosine",
-    "warmup": 300,
-    "weight_decay": 0.0,
-    "split": "lesion",
-    "test_share": 0.2,
-    "class_weights": "log",
-    "undersample": 0.0,
-    "oversample": False,
-    "prior_bias": False,
-    "init": "he",
-    "standardize": True,
-    "augment": Augment(horizontal_flip=True, vertical_flip=True, rotation=45.0, zoom=0.1),
-}
-
-# The thesis's protocol to the letter. Where it is silent: batch 32 (its pruning counts 125 steps an
-# epoch), Keras's initialization, and bytes divided by 255.
-THESIS: dict[str, Any] = {
-    "height": 450,
-    "width": 600,
-    "epochs": 100,
-    "batch": 32,
-    "lr": 0.0001,
-    "optimizer": "sgd",
-    "momentum": 0.9,
-    "schedule": "constant",
-    "warmup": 0,
-    "weight_decay": 0.0,
-    "split": "image",
-    "test_share": 0.2,
-    "class_weights": "log",
-    "undersample": 0.75,
-    "oversample": False,
-    "prior_bias": False,
-    "init": "glorot",
-    "standardize": False,
-    "augment": Augment(horizontal_flip=True, shear=0.2, zoom=0.2),
-}
-
-RECIPES = {"default": DEFAULT, "thesis": THESIS}
-
-# (height, width) and epochs when nobody says: small for the generated set, so that the first
-# command ends soon; the deeper networks need more pixels than SqueezeNet to survive their pools.
-GENERATED, GENERATED_DEEP, GENERATED_EPOCHS = (64, 64), (256, 256), 25
-PHOTOS, PHOTOS_DEEP, PHOTOS_EPOCHS = (225, 300), (450, 600), 30
-
-
 def parser(names: tuple[str, ...]) -> Parser:
     """The command line of ``minicnn.train``; a flag that is not given is None."""
     p = Parser(
@@ -214,7 +163,7 @@ def resolve(given: Mapping[str, Any]) -> Config:
     if "size" in values:
         values["height"], values["width"] = parse_size(values.pop("size"))
     overrides = values.pop("set", [])
-    values = _defaults(values["model"], values["data"]) | RECIPES[values["recipe"]] | values
+    values = sizes(values["model"], values["data"]) | RECIPES[values["recipe"]] | values
     config = Config(**values)
     for text in overrides:
         config = _overridden(config, text)
@@ -248,15 +197,6 @@ def _like(now: Any, text: str, value: str) -> Any:
         return type(now)(value)
     except ValueError:
         raise UserError(f"--set {text}: wanted a number such as {now}") from None
-
-
-def _defaults(model: str, data: str | None) -> dict[str, Any]:
-    deep = model != "squeezenet"
-    if data is None:
-        (height, width), epochs = (GENERATED_DEEP if deep else GENERATED), GENERATED_EPOCHS
-    else:
-        (height, width), epochs = (PHOTOS_DEEP if deep else PHOTOS), PHOTOS_EPOCHS
-    return {"height": height, "width": width, "epochs": epochs}
 
 
 def _check(config: Config) -> None:

@@ -16,9 +16,10 @@ import models
 from exporters import export_report, tflite
 from minicnn import checkpoint
 from minicnn.checkpoint import Checkpoint
-from minicnn.config import RECIPES, Config, parser, resolve
+from minicnn.config import Config, parser, resolve
 from minicnn.errors import UserError, command
 from minicnn.metrics import majority_baseline
+from minicnn.recipes import RECIPES
 from minicnn.report import run_page
 from minicnn.report.results import Answers
 from minicnn.runfolder import RunFolder, find_checkpoint

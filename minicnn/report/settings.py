@@ -7,8 +7,9 @@ import shlex
 from collections.abc import Callable
 from typing import Any
 
-from minicnn.config import RECIPES, Config
+from minicnn.config import Config
 from minicnn.data.augment import Augment
+from minicnn.recipes import RECIPES
 
 SPLITS = {
     "lesion": "by lesion: no lesion has photographs on both sides",

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import models
-from minicnn.config import DEFAULT, OPTIMIZERS, Config, Pruning, parser, resolve
+from minicnn.config import OPTIMIZERS, Config, Pruning, parser, resolve
 from minicnn.data.augment import Augment
 from minicnn.data.balance import FORMULAS
 from minicnn.data.split import WAYS
+from minicnn.recipes import DEFAULT
 from minicnn.report import settings
 from minicnn.report.settings import in_words, train_command
 
