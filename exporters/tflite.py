@@ -113,7 +113,7 @@ def _own_data(network: Trained, options: Options) -> Prepared | None:
                 "folder of images such as it will see"
             )
         data = preparation.prepare(network.config)
-        if data.fingerprint() != network.data_fingerprint:
+        if data.dataset.fingerprint() != network.data_fingerprint:
             raise UserError(
                 f"the data at {data.dataset.source} changed since the training, so test images of "
                 "today may have been trained on: bring the old state back, or give --calibrate DIR"

@@ -73,7 +73,8 @@ class ImageSet:
 def choose(network: Network, folder: str | None, side: str | None, skip_bad: bool) -> ImageSet:
     """The images that ``--data``, ``--split`` and ``--skip-bad`` mean for a network.
 
-    Without ``--split``: the test side of the run's own data, all images of any other folder.
+    Without ``--split``: the test side of the run's own data, wherever it stands now; all images of
+    any other.
     UserError for what there is not, and where data changed since the training.
     """
     if not network.named:
@@ -88,9 +89,13 @@ def choose(network: Network, folder: str | None, side: str | None, skip_bad: boo
         return _own(run, dataclasses.replace(config, skip_bad=skip_bad), side or "test")
     if folder is None:
         raise UserError(f"{network.path} does not say what it was trained on: give --data DIR")
+    dataset = data.load(folder, network.size, classes=network.classes, skip_bad=skip_bad)
+    if run is not None and config is not None and dataset.fingerprint() == run.data_fingerprint:
+        # the run's own data in another place, as for released weights
+        moved = dataclasses.replace(config, data=folder, skip_bad=skip_bad)
+        return _own(run, moved, side or "test")
     if side == "test":
         raise UserError(f"--split test: {folder} is not what the run was trained on; use all")
-    dataset = data.load(folder, network.size, classes=network.classes, skip_bad=skip_bad)
     name, tag = f"{dataset.source}, all images", _slug(Path(folder).resolve().name)
     return ImageSet(dataset, np.arange(len(dataset)), name, tag)
 
@@ -104,7 +109,7 @@ def _own(run: Trained, config: Config, side: str) -> ImageSet:
     dataset = prepared.dataset
     if side == "all":
         return ImageSet(dataset, np.arange(len(dataset)), f"{dataset.source}, all images", "all")
-    if prepared.fingerprint() != run.data_fingerprint:
+    if dataset.fingerprint() != run.data_fingerprint:
         raise UserError(
             f"the data at {dataset.source} changed since the training: test images of "
             "today may have been trained on; use --split all, or bring the old state back"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,17 +27,6 @@ class Prepared:
     kept: np.ndarray
     train: np.ndarray
     test: np.ndarray
-
-    def fingerprint(self) -> str:
-        """Changes when images come, go or change class: a resumed run must find the same.
-
-        Of the pixels only some images count, to be quick.
-        """
-        dataset = self.dataset
-        pairs = zip(dataset.names, dataset.labels, strict=True)
-        digest = hashlib.sha256("\n".join(f"{name} {label}" for name, label in pairs).encode())
-        digest.update(dataset.images[:: max(1, len(dataset) // 64)].tobytes())
-        return digest.hexdigest()[:16]
 
 
 def prepare(config: Config) -> Prepared:

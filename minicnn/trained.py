@@ -25,7 +25,7 @@ class Trained:
 
     size    height and width it was trained at
     config  the run's settings, or None for a file without them
-    data_fingerprint  of the data it was trained on (see ``preparation.Prepared``), or None
+    data_fingerprint  of the data it was trained on (see ``Dataset.fingerprint``), or None
     """
 
     net: Sequential

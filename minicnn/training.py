@@ -175,7 +175,7 @@ class Trainer:
             "input_shape": [config.height, config.width, 3],
             "normalization": dataclasses.asdict(self.normalization),
             "config": config.to_json(),
-            "data_fingerprint": data.fingerprint(),
+            "data_fingerprint": data.dataset.fingerprint(),
             "step": self.optimizer.steps,
             "epoch": self.optimizer.steps // self.steps_per_epoch,
             "best": self.best,
@@ -191,7 +191,7 @@ class Trainer:
         return trained.load(self.folder.last)
 
     def _restore(self, start: Checkpoint) -> None:
-        if start.meta["data_fingerprint"] != self.data.fingerprint():
+        if start.meta["data_fingerprint"] != self.data.dataset.fingerprint():
             raise UserError(
                 f"the data at {self.config.data} is not what the run began with: images came, "
                 "went or changed class; bring the old state back or begin a new run"

@@ -74,6 +74,16 @@ def test_evaluate_takes_the_test_side_of_its_own_folder(run, data, capsys):
     assert own["images"] == last_row(run)["test"]["images"] < everything["images"] == 120
 
 
+def test_data_that_moved_is_still_the_runs_own(run, data, tmp_path, capsys):
+    moved = shutil.copytree(data, tmp_path / "elsewhere")
+    own = as_json(capsys, evaluate, run, "--data", data)
+    there = as_json(capsys, evaluate, run, "--data", moved)
+    assert there["images"] == own["images"] < 120 and there["confusion"] == own["confusion"]
+    assert as_json(capsys, evaluate, run, "--data", moved, "--split", "all")["images"] == 120
+    next((moved / "HAM10000_images_part_1").iterdir()).rename(moved / "aside.jpg")
+    assert as_json(capsys, evaluate, run, "--data", moved, "--skip-bad")["images"] == 119
+
+
 def test_evaluate_refuses_the_test_side_of_a_foreign_folder(run, tmp_path, capsys):
     other = write_data(tmp_path / "other", count=90)
     assert evaluate([str(run), "--data", str(other), "--split", "test"]) == 2

@@ -47,7 +47,7 @@ def release(run: Path, data_name: str, out: Path) -> list[Path]:
     if network.config is None or not int8.exists():
         raise UserError(f"{run} has no {NAME}: python -m exporters.tflite {run} makes it")
     prepared = preparation.prepare(network.config)
-    if prepared.fingerprint() != network.data_fingerprint:
+    if prepared.dataset.fingerprint() != network.data_fingerprint:
         raise UserError(f"the data of {run} changed since: its test lesions cannot be listed")
     config = dataclasses.replace(network.config, data=data_name, threads=None)
     meta = checkpoint.load(network.path).meta

@@ -46,7 +46,7 @@ class Dense:
             )
         self.config = dataclasses.replace(config, threads=threads)
         self.data: Prepared = preparation.prepare(self.config)
-        if self.data.fingerprint() != self.network.data_fingerprint:
+        if self.data.dataset.fingerprint() != self.network.data_fingerprint:
             raise UserError(
                 f"the data at {self.data.dataset.source} changed since the training, so test "
                 "images of today may have been trained on: bring the old state back"

@@ -68,6 +68,7 @@ def augmentation(augment: Augment) -> str:
     parts.append(_share(augment.zoom, "height and width zoomed by up to {:g} %"))
     parts.append(_share(augment.scale, "scaled by up to {:g} %"))
     parts.append(_share(augment.colour, "light and colour by up to {:g} %"))
+    parts.append(_share(augment.still, "{:g} % only mirrored"))
     return ", ".join(part for part in parts if part)
 
 

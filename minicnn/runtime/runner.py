@@ -143,11 +143,15 @@ class Runner(Network):
         return np.log(np.maximum(self.probabilities(images), least))
 
     def origin(self) -> Trained | None:
-        """Of the run folder that the file stands in, if it takes the same images and classes."""
-        folder = RunFolder(self.path.absolute().parent)
-        if not folder.last.exists():
+        """The run whose folder the file stands in, if it takes the same images and classes.
+
+        Beside released weights that is NAME.npz, for NAME_int8.tflite.
+        """
+        folder, released = self.path.absolute().parent, self.path.stem.removesuffix("_int8")
+        found = [p for p in (RunFolder(folder).last, folder / f"{released}.npz") if p.exists()]
+        if not found:
             return None
-        network = trained.load(folder.path)
+        network = trained.load(found[0])
         same = (network.size, network.classes) == (self.size, self.classes)
         return network if same else None
 

@@ -1,5 +1,7 @@
 """Augmentation: Keras's geometry, exact normalization, no surprises at the border."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -59,6 +61,16 @@ def test_scale_changes_height_and_width_alike():
     drawn = Augment(scale=0.3).draw(np.random.default_rng(1), 500)
     np.testing.assert_allclose(drawn[:, 0, 0], drawn[:, 1, 1])
     assert 0.7 <= drawn[:, 0, 0].min() < 0.71 and 1.29 < drawn[:, 0, 0].max() <= 1.3
+
+
+def test_still_images_are_only_mirrored():
+    turned = Augment(horizontal_flip=True, rotation=180, zoom=0.1, scale=0.2)
+    some = dataclasses.replace(turned, still=0.3)
+    before = turned.draw(np.random.default_rng(0), 1000)
+    drawn = some.draw(np.random.default_rng(0), 1000)
+    still = (np.abs(drawn) == np.eye(2)).all(axis=(1, 2))
+    assert 250 < still.sum() < 350 and 100 < (drawn[still][:, 1, 1] == -1).sum() < 200
+    assert np.array_equal(drawn[~still], before[~still])
 
 
 def test_the_thesis_shear_is_degrees_and_moves_no_pixel_by_much():
