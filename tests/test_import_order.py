@@ -16,6 +16,7 @@ LEVELS = [
     ["minicnn.kernels"],
     ["minicnn.layers"],  # below optim, which needs Param
     ["minicnn.loss", "minicnn.optim", "minicnn.weight_average", "minicnn.metrics", "minicnn.data"],
+    ["minicnn.recipes"],  # what fills in the settings that are left open
     ["minicnn.config"],  # settings: it checks them against data's
     ["minicnn.graph", "minicnn.checkpoint", "minicnn.evaluation"],
     ["minicnn.preparation", "minicnn.runfolder"],

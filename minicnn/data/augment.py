@@ -28,9 +28,8 @@ class Augment:
     scale      both are drawn together, from (1 - scale, 1 + scale): shapes stay what they are
     colour     how far light and camera vary: the network's input is multiplied by a factor from
                about (1 - colour, 1 + colour) and shifted by about (-colour, colour)
-    still      share of the images whose pixels are only mirrored. All others are interpolated and so
-               a little softer than the images of a test, on which a network that never met a sharp
-               one is measurably worse
+    still      share of the images that are only mirrored. All others are interpolated and so a
+               little softer than test images: a network that met no sharp one does worse on them
     """
 
     horizontal_flip: bool = False
