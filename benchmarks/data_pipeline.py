@@ -35,8 +35,9 @@ from minicnn.data.warp import warp
 from minicnn.errors import UserError, command
 from minicnn.evaluation import Outputs
 from minicnn.loss import CrossEntropy
-from minicnn.optim import Adam
+from minicnn.optim import Muon
 from minicnn.recipes import DEFAULT
+from minicnn.weight_average import WeightAverage
 
 HEADER = ("data pipeline", "value", "unit")
 
@@ -47,6 +48,7 @@ def endless(dataset: Dataset, batch: int, normalization: Normalization) -> Itera
         yield from training_batches(
             *(dataset, np.arange(len(dataset)), batch, normalization, DEFAULT["augment"]),
             *(0, epoch),
+            mixup=DEFAULT["mixup"],
         )
 
 
@@ -57,13 +59,16 @@ def trainer(dataset: Dataset, network: str) -> Callable[[np.ndarray, np.ndarray]
     except ValueError as error:
         raise UserError(str(error)) from None
     weights = balance.class_weights(dataset.counts(), DEFAULT["class_weights"])
-    loss, optimizer, outputs = CrossEntropy(weights), Adam(DEFAULT["lr"]), Outputs()
+    optimizer = Muon(DEFAULT["lr"], DEFAULT["momentum"], DEFAULT["weight_decay"])
+    average = WeightAverage(DEFAULT["average"])
+    loss, outputs = CrossEntropy(weights), Outputs()
 
-    def step(x: np.ndarray, labels: np.ndarray) -> None:
+    def step(x: np.ndarray, shares: np.ndarray) -> None:
         net.seed_dropout(0, optimizer.steps)
-        _, logits = net.gradients(x, labels, loss)
+        _, logits = net.gradients(x, shares, loss)
         optimizer.step(net.named_params())
-        outputs.add(logits, labels)
+        average.update(net.named_params(), optimizer.steps)
+        outputs.add(logits, shares.argmax(axis=1))
 
     return step
 

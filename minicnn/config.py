@@ -51,6 +51,7 @@ class Config:
     thin         fraction of it that each epoch leaves out of the training side, another each time
     standardize  subtract the training images' mean and divide by their deviation
     average      decay of the weights' moving average, which is tested and exported; 0 for none
+    adjust       how far the loss takes the classes' shares out of the answers, from 0 to 1
     mixup        how strongly images are mixed in pairs (Beta's alpha); 0 for not at all
     tune         hold out part of the training side, and never look at the test side
     start        the .npz file (absolute) whose weights the run begins with, or None for fresh ones
@@ -88,6 +89,7 @@ class Config:
     skip_bad: bool
     thin: float = 0.0
     average: float = 0.0
+    adjust: float = 0.0
     mixup: float = 0.0
     tune: bool = False
     start: str | None = None
@@ -212,6 +214,8 @@ def _check(config: Config) -> None:
     for name in ("thin", "average"):
         if not 0 <= getattr(config, name) < 1:
             raise UserError(f"{name} {getattr(config, name)}: wanted at least 0 and below 1")
+    if not 0 <= config.adjust <= 1:
+        raise UserError(f"adjust {config.adjust}: wanted a number from 0 to 1")
     if not 0 <= config.mixup < float("inf"):
         raise UserError(f"mixup {config.mixup}: wanted a number of at least 0")
     if config.seed < 0:

@@ -11,13 +11,20 @@ class CrossEntropy:
     value    sum over the batch of w[label] * -ln p[label], divided by N (Keras's class_weight;
              not divided by the sum of the weights)
     class_weights   (classes,) or None for ones
+    offsets         (classes,) or None for zeros: added to the logits first. With t * ln(share of
+                    the class) the network itself learns to answer as if a rare class were more
+                    frequent than it is; t = 1 as if all were alike. Logit adjustment: Menon et
+                    al., 2021, arXiv:2007.07314
 
     Targets are labels (N,), or shares of the classes (N, classes) as mixed images have them: then
     the loss is the same sum over all classes, each times its share.
     """
 
-    def __init__(self, class_weights: np.ndarray | None = None) -> None:
+    def __init__(
+        self, class_weights: np.ndarray | None = None, offsets: np.ndarray | None = None
+    ) -> None:
         self.class_weights = None if class_weights is None else np.asarray(class_weights)
+        self.offsets = None if offsets is None else np.asarray(offsets)
 
     def __call__(self, logits: np.ndarray, targets: np.ndarray) -> tuple[float, np.ndarray]:
         """(value, dlogits) for logits (N, classes) and targets; dlogits like logits."""
@@ -29,7 +36,7 @@ class CrossEntropy:
             raise ValueError(f"shares of {shares.shape[1]} classes, but logits of {classes}")
         weights = np.ones(classes) if self.class_weights is None else self.class_weights
         wanted = shares * weights.astype(np.float64) / max(N, 1)
-        ln_p = log_softmax(logits)
+        ln_p = log_softmax(logits if self.offsets is None else logits + self.offsets)
         dlogits = np.exp(ln_p) * wanted.sum(axis=1, keepdims=True) - wanted
         return float(-(wanted * ln_p).sum()), dlogits.astype(logits.dtype)
 

@@ -75,10 +75,23 @@ def epoch_positions(config: Config, prepared: Prepared, epoch: int) -> np.ndarra
 
 def class_weights(config: Config, prepared: Prepared) -> np.ndarray:
     """(classes,) float32, from the counts that under-sampling left, as in the thesis."""
+    return balance.class_weights(_counts(config, prepared), config.class_weights)
+
+
+def logit_offsets(config: Config, prepared: Prepared) -> np.ndarray | None:
+    """(classes,) float64 for ``CrossEntropy``: ``adjust`` times ln of each class's share."""
+    if not config.adjust:
+        return None
+    counts = np.maximum(_counts(config, prepared), 1)
+    return config.adjust * np.log(counts / counts.sum())
+
+
+def _counts(config: Config, prepared: Prepared) -> np.ndarray:
+    """Images of each class, (classes,), as an epoch has them."""
     counts = prepared.dataset.counts(prepared.kept)
     largest = np.argmax(counts)
     counts[largest] -= round(config.thin * counts[largest])
-    return balance.class_weights(counts, config.class_weights)
+    return counts
 
 
 def normalization(config: Config, prepared: Prepared) -> Normalization:

@@ -51,7 +51,7 @@ class Trainer:
         self.data = preparation.prepare(config)
         self.net, self.normalization = self._network(start)
         self.weights = preparation.class_weights(config, self.data)
-        self.loss = CrossEntropy(self.weights)
+        self.loss = CrossEntropy(self.weights, preparation.logit_offsets(config, self.data))
         self.images_per_epoch = len(self._positions(0))
         self.steps_per_epoch = math.ceil(self.images_per_epoch / config.batch)
         self.optimizer = optimizer_of(config, self.steps_per_epoch)

@@ -51,6 +51,15 @@ def test_shares_of_classes_cost_their_mean():
         loss(logits, np.ones((2, 3)))
 
 
+def test_offsets_are_added_to_the_logits():
+    logits, labels = np.random.default_rng(0).normal(size=(5, 3)), np.array([0, 2, 1, 1, 0])
+    offsets = 0.5 * np.log([0.7, 0.2, 0.1])
+    value, gradient = CrossEntropy([1, 2, 3], offsets)(logits, labels)
+    wanted, slope = CrossEntropy([1, 2, 3])(logits + offsets, labels)
+    assert value == wanted
+    np.testing.assert_array_equal(gradient, slope)
+
+
 def test_large_logits_neither_overflow_nor_vanish():
     logits = np.array([[1e4, -1e4, 0], [-1e4, 0, 1e4]], np.float32)
     with np.errstate(all="raise", under="ignore"):

@@ -38,6 +38,7 @@ WORDS: tuple[tuple[str, Callable[[Config], str]], ...] = (
     ("optimizer", lambda c: f"{c.optimizer}, momentum {c.momentum:g}" + _decay(c)),
     ("learning rate", lambda c: f"{c.lr:g}, {c.schedule}" + _warmup(c)),
     ("class weights", lambda c: WEIGHTS.get(c.class_weights, c.class_weights)),
+    ("shares of the classes", lambda c: _share(c.adjust, "taken out of the logits by {:g} %")),
     ("left out for good", lambda c: _share(c.undersample, "{:g} % of the largest class")),
     ("left out of an epoch", lambda c: _share(c.thin, "{:g} % of the largest class, in turns")),
     ("repeated", lambda c: "images of the rare classes" if c.oversample else ""),

@@ -129,7 +129,7 @@ def test_data_that_changed_since(run, tmp_path, capsys):
 
 def test_a_weight_that_is_no_number(run, capsys):
     state = checkpoint.load(run / "last.npz")
-    state.params["fire3/expand1/w"][3, 0, 0, 1] = np.nan
+    state.slots["average"]["fire3/expand1/w"][3, 0, 0, 1] = np.nan
     checkpoint.save(run / "last.npz", state)
     before = files(run)
     assert "fire3/expand1/w holds NaN or infinite values" in refused(capsys, run)

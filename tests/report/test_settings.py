@@ -69,11 +69,12 @@ def test_words_say_what_is_there_and_nothing_of_what_is_not():
     assert words["split"].startswith("by lesion")
     assert words["length"] == "25 epochs in batches of 32 images"
     assert words["changed at random"] == (
-        "mirrored left-right and up-down, turned by up to 45°, "
-        "height and width zoomed by up to 10 %"
+        "mirrored left-right and up-down, turned by up to 180°, "
+        "height and width zoomed by up to 7 %, scaled by up to 30 %, "
+        "light and colour by up to 30 %, 30 % only mirrored"
     )
-    absent = {"pruned", "mixed in pairs", "left out for good", "left out of an epoch", "repeated"}
-    assert not absent & set(words)
+    assert words["left out of an epoch"] == "75 % of the largest class, in turns"
+    assert not {"pruned", "left out for good", "repeated", "channels taken out"} & set(words)
 
 
 def test_words_of_the_thesis_recipe():
@@ -112,8 +113,8 @@ def test_every_setting_is_said_or_left_out_on_purpose():
         "weight_decay": 0.1, "split": "image", "test_share": 0.3, "class_weights": "none",
         "undersample": 0.5, "oversample": True, "prior_bias": True, "init": "glorot",
         "standardize": False, "augment": Augment(), "seed": 5, "thin": 0.5, "average": 0.9,
-        "mixup": 0.2, "tune": True, "start": "x.npz", "pruning": Pruning(0.5, 0.9, 0, 9, 1),
-        "channels": 0.3,
+        "mixup": 0.2, "adjust": 0.25, "tune": True, "start": "x.npz",
+        "pruning": Pruning(0.5, 0.9, 0, 9, 1), "channels": 0.3,
     }  # fmt: skip
     elsewhere = {"model", "data", "threads", "skip_bad"}  # on the page, or of no interest there
     assert {field.name for field in dataclasses.fields(Config)} == set(changed) | elsewhere

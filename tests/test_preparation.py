@@ -1,0 +1,39 @@
+"""From settings to what the loss is told of the classes."""
+
+import numpy as np
+from small import write_data
+
+import models
+from minicnn import preparation
+from minicnn.config import parser, resolve
+
+
+def prepared(folder, *flags):
+    argv = ["squeezenet", "--data", str(folder), "--size", "32x32", "--batch", "8", *flags]
+    config = resolve(vars(parser(models.NAMES).parse_args(argv)))
+    return config, preparation.prepare(config)
+
+
+def test_an_epoch_leaves_part_of_the_largest_class_out_and_another_each_time(tmp_path):
+    config, data = prepared(write_data(tmp_path / "data", count=90), "--thin", "0.5")
+    counts = data.dataset.counts(data.train)
+    nv = np.argmax(counts)
+    first, second = (preparation.epoch_positions(config, data, epoch) for epoch in (0, 1))
+    left = counts.copy()
+    left[nv] -= round(0.5 * counts[nv])
+    for positions in (first, second):
+        assert np.array_equal(data.dataset.counts(positions), left)
+    assert set(first) != set(second) and set(first) | set(second) <= set(data.train)
+
+
+def test_shares_are_of_what_an_epoch_has(tmp_path):
+    folder = write_data(tmp_path / "data", count=90)
+    config, data = prepared(folder, "--thin", "0.5", "--set", "adjust=0.5")
+    counts = data.dataset.counts()
+    counts[np.argmax(counts)] -= round(0.5 * counts.max())
+    offsets = preparation.logit_offsets(config, data)
+    np.testing.assert_allclose(np.exp(2 * offsets), counts / counts.sum())
+    weights = preparation.class_weights(config, data)
+    np.testing.assert_allclose(weights, np.log(counts.sum() / counts), rtol=1e-6)
+    config, data = prepared(folder, "--set", "adjust=0")
+    assert preparation.logit_offsets(config, data) is None
