@@ -16,6 +16,10 @@ ACCEPTED = Path(os.environ.get("MINICNN_EDGETPU_ACCEPTED", SHARED / "edgetpu-acc
 CLASSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 
 
+# every epoch takes all images, so that its steps are easy to count
+SETTINGS = ("--size", "32x32", "--batch", "16", "--epochs", "3", "--threads", "2", "--thin", "0")
+
+
 def write_data(folder: Path, count: int = 120) -> Path:
     """HAM10000's own layout with ``count`` generated images of 32x32."""
     synthetic.write_folder(folder, synthetic.generate(count=count, size=(32, 32), seed=3))
@@ -23,11 +27,6 @@ def write_data(folder: Path, count: int = 120) -> Path:
 
 
 def train(data: Path, out: Path, *flags: str, export: bool = False) -> int:
-    """Train SqueezeNet on ``data``; a flag given again overrides the one here.
-
-    Every epoch takes all images, so that its steps are easy to count.
-    """
-    settings = ["--size", "32x32", "--batch", "16", "--epochs", "3", "--threads", "2"]
-    settings += ["--thin", "0"]
-    settings += [] if export else ["--no-export"]
+    """Train SqueezeNet on ``data``; a flag given again overrides SETTINGS."""
+    settings = [*SETTINGS, *([] if export else ["--no-export"])]
     return main(["squeezenet", "--data", str(data), "--out", str(out), *settings, *flags])

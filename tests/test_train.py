@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from small import CLASSES, train, write_data
+from small import CLASSES, SETTINGS, train, write_data
 
 from minicnn import checkpoint, report
 from minicnn.train import main
@@ -105,9 +105,8 @@ def test_steps_end_a_run_within_an_epoch_with_figures(data, tmp_path, capsys):
 
 
 def command_line(data, out):
-    flags = ["--size", "32x32", "--batch", "16", "--epochs", "3", "--threads", "2"]
     command = [sys.executable, "-m", "minicnn.train", "squeezenet", "--data", str(data)]
-    return [*command, "--out", str(out), *flags]
+    return [*command, "--out", str(out), *SETTINGS]
 
 
 def start_and_signal(data, run, number, wanted):
