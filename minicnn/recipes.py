@@ -26,6 +26,7 @@ DEFAULT: dict[str, Any] = {
     "standardize": True,
     "average": 0.998,
     "mixup": 0.3,
+    "adjust": 0.25,
     "augment": Augment(
         horizontal_flip=True,
         vertical_flip=True,
@@ -66,7 +67,7 @@ RECIPES = {"default": DEFAULT, "thesis": THESIS}
 # (height, width) and epochs when nobody says: small for the generated set, so that the first
 # command ends soon; the deeper networks need more pixels than SqueezeNet to survive their pools.
 GENERATED, GENERATED_DEEP, GENERATED_EPOCHS = (64, 64), (256, 256), 25
-PHOTOS, PHOTOS_DEEP, PHOTOS_EPOCHS = (112, 150), (450, 600), 100
+PHOTOS, PHOTOS_DEEP, PHOTOS_EPOCHS = (112, 150), (450, 600), 150
 
 
 def sizes(model: str, data: str | None) -> dict[str, Any]:

@@ -113,7 +113,7 @@ def test_every_setting_is_said_or_left_out_on_purpose():
         "weight_decay": 0.1, "split": "image", "test_share": 0.3, "class_weights": "none",
         "undersample": 0.5, "oversample": True, "prior_bias": True, "init": "glorot",
         "standardize": False, "augment": Augment(), "seed": 5, "thin": 0.5, "average": 0.9,
-        "mixup": 0.2, "adjust": 0.25, "tune": True, "start": "x.npz",
+        "mixup": 0.2, "adjust": 0.5, "tune": True, "start": "x.npz",
         "pruning": Pruning(0.5, 0.9, 0, 9, 1), "channels": 0.3,
     }  # fmt: skip
     elsewhere = {"model", "data", "threads", "skip_bad"}  # on the page, or of no interest there
