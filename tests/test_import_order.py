@@ -20,7 +20,8 @@ LEVELS = [
     ["minicnn.config"],  # settings: it checks them against data's
     ["minicnn.graph", "minicnn.checkpoint", "minicnn.evaluation"],
     ["minicnn.preparation", "minicnn.runfolder"],
-    ["minicnn.compress", "minicnn.explain", "minicnn.report"],
+    ["minicnn.compress", "minicnn.report"],
+    ["minicnn.explain"],  # reads its maps out of int8 graphs as well
     ["models"],
     ["minicnn.trained"],  # a network out of a run folder: exporters and commands begin with it
     ["exporters"],
