@@ -18,6 +18,7 @@ from minicnn.files import replacing
 
 # Blue and orange differ for every kind of colour vision, and in print.
 TRAIN, TEST, BASELINE = "#4477aa", "#cc6600", "#777777"
+QUIET = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
 DPI, PAGE_DPI = 120, 192  # a page shows two pixels for one of CSS's 96 to the inch, to be sharp
 
 
@@ -153,9 +154,7 @@ def png(inches: tuple[float, float], fill: Callable[[Figure], None], dpi: int = 
     """A picture (width, height) that ``fill`` draws, in the one style of all."""
     # a Figure of one's own, not pyplot's: no window system, no global state
     out = io.BytesIO()
-    with matplotlib.rc_context(
-        {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
-    ):
+    with matplotlib.rc_context(QUIET):
         figure = Figure(figsize=inches, dpi=dpi, layout="constrained")
         fill(figure)
         figure.savefig(out, format="png")
