@@ -198,6 +198,20 @@ def test_the_thesis_schedule_is_the_thesis_protocol(run):
     assert made.scope == "layer"
     settings = minicnn.prune.settings.retraining(config, wish, "/start.npz")
     assert (settings.epochs, settings.schedule, settings.lr) == (1, "constant", config.lr)
+    assert settings.weight_decay == config.weight_decay
+
+
+def test_the_fine_schedule_decays_less(run):
+    config = trained.load(run).config
+    settings = minicnn.prune.settings.retraining(config, Wish(), "/start.npz")
+    assert settings.weight_decay == config.weight_decay / 4 > 0
+
+
+def test_retraining_takes_four_tenths_of_the_runs_epochs_and_at_least_ten(run):
+    config = trained.load(run).config
+    for epochs, wanted in ((150, 60), (25, 10), (2, 10)):
+        longer = dataclasses.replace(config, epochs=epochs)
+        assert minicnn.prune.settings.retraining(longer, Wish(), "/start.npz").epochs == wanted
 
 
 @pytest.mark.parametrize(

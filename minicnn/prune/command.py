@@ -78,7 +78,9 @@ def _parser() -> Parser:
         help="a threshold for each layer, one of magnitude for all layers, or one for all of each "
         "weight's share of its layer (adaptive; thesis: layer)",
     )
-    p.add_argument("--epochs", type=int, metavar="N", help="of retraining (10; thesis: 1)")
+    p.add_argument(
+        "--epochs", type=int, metavar="N", help="of retraining (0.4 of the run's; thesis: 1)"
+    )
     p.add_argument(
         "--lr", type=float, metavar="X", help="highest rate (the run's / 2.5; thesis: / 1)"
     )

@@ -55,7 +55,9 @@ class _Schedule:
     """What a schedule is when nobody says otherwise.
 
     initial  share of zeros at the first pruning
+    epochs   of retraining, at least; ``share`` of the run's own where that is more
     slower   what the run's highest rate is divided by; ``course`` of the learning rate
+    lighter  what the run's weight decay is divided by
     until    share of the steps after which nothing is pruned any more
     begin, every  in steps
     """
@@ -63,7 +65,9 @@ class _Schedule:
     initial: float
     scope: str
     epochs: int
+    share: float
     slower: float
+    lighter: float
     course: str
     until: float
     begin: int
@@ -71,10 +75,33 @@ class _Schedule:
 
 
 SCHEDULES = {
-    # Small portions, then a quarter of the steps to recover in, while the rate sinks to 0.
-    "fine": _Schedule(0.5, "adaptive", 10, 2.5, "cosine", until=0.75, begin=0, every=10),
+    # Small portions, then a quarter of the steps to recover in, while the rate sinks to 0. The few
+    # weights that stay have to grow, which the run's own decay would not let them.
+    "fine": _Schedule(
+        initial=0.5,
+        scope="adaptive",
+        epochs=10,
+        share=0.4,
+        slower=2.5,
+        lighter=4.0,
+        course="cosine",
+        until=0.75,
+        begin=0,
+        every=10,
+    ),
     # The thesis's to the letter; where it is silent, tfmot's scope and the rate of the run.
-    "thesis": _Schedule(0.5, "layer", 1, 1.0, "constant", until=1.0, begin=20, every=100),
+    "thesis": _Schedule(
+        initial=0.5,
+        scope="layer",
+        epochs=1,
+        share=0.0,
+        slower=1.0,
+        lighter=1.0,
+        course="constant",
+        until=1.0,
+        begin=20,
+        every=100,
+    ),
 }
 
 
@@ -105,10 +132,11 @@ def retraining(run: Config, wish: Wish, start: str) -> Config:
     return dataclasses.replace(
         run,
         start=start,
-        epochs=wish.epochs or row.epochs,
+        epochs=wish.epochs or max(row.epochs, round(row.share * run.epochs)),
         steps=None,
         lr=wish.lr or run.lr / row.slower,
         schedule=row.course,
+        weight_decay=run.weight_decay / row.lighter,
         warmup=WARMUP,
         pruning=None,
         channels=wish.channels or 0.0,

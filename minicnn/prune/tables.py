@@ -23,7 +23,7 @@ FASTER = (
 def plan(config: Config, steps: int) -> str:
     """What the run is going to do, before it does."""
     lines = [f"retraining  {config.epochs} epochs, {steps} steps, rate {config.lr:g}"]
-    lines[0] += f" {config.schedule}"
+    lines[0] += f" {config.schedule}, weight decay {config.weight_decay:g}"
     if config.channels:
         lines.append(f"channels    {config.channels:.0%} of each convolution's are taken out first")
     if config.pruning:
