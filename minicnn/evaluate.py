@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import models
-from minicnn import evaluation, image_set, kernels, report, runtime
+from minicnn import evaluation, image_set, kernels, preparation, report, runtime
 from minicnn.data.loader import byte_batches, prefetch
 from minicnn.data.split import leaked_lesions
 from minicnn.errors import Parser, UserError, command
@@ -29,13 +31,17 @@ from minicnn.runtime import Network
 
 BATCH = 32
 REPEATS = 20  # single images behind the latency
+SHARES = {
+    "even": "answers for classes of even shares",
+    "training": "answers for the training images' shares of the classes",
+}
 
 
 @dataclass(frozen=True)
 class Evaluated:
     """A network's answers to a set of images.
 
-    name     what to call the images, and how they were looked at
+    name     what to call the images, and how they were looked at; ``tag`` the same for files
     latency  seconds for one image
     figures  of ``Outputs.honest_report``, with "leak"
     """
@@ -43,6 +49,7 @@ class Evaluated:
     network: Network
     images: ImageSet
     name: str
+    tag: str
     latency: float
     outputs: Outputs
     figures: dict[str, Any]
@@ -55,8 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     network = runtime.load(args.network, args.runtime, args.delegate, args.threads)
     page = _page(network, args)
     images = image_set.choose(network, args.data, args.split, args.skip_bad)
-    found = _evaluate(network, images.undersampled(args.undersample), args.flips, args.detect)
-    confusion, reliability = _pictures(found, args.out, args.flips)
+    images = images.undersampled(args.undersample)
+    found = _evaluate(network, images, args.flips, args.shares, args.detect)
+    confusion, reliability = _pictures(found, args.out)
     title = "\n".join([network.title, *textwrap.wrap(found.name, 52)])
     report.draw_confusion(confusion, found.figures, network.classes, title)
     report.draw_reliability(reliability, found.figures["reliability"], title)
@@ -88,6 +96,12 @@ def _parser() -> Parser:
         help="leave F of the largest class out, as the thesis does with 0.75",
     )
     p.add_argument("--flips", action="store_true", help="average over the four mirrorings")
+    p.add_argument(
+        *("--shares",),
+        choices=tuple(SHARES),
+        help="answer as if all classes were equally frequent (best for balanced accuracy), or as "
+        "frequent as among the training images (best for top-1)",
+    )
     p.add_argument(
         *("--class",),
         dest="detect",
@@ -122,24 +136,53 @@ def _page(network: Network, args: argparse.Namespace) -> Path | None:
         return None
     if args.report:
         return Path(args.report)
-    other = args.data or args.split == "all" or args.undersample or args.flips
+    other = args.data or args.split == "all" or args.undersample or args.flips or args.shares
     return None if other or network.path != folder.last else folder.path / run_page.NAME
 
 
-def _evaluate(network: Network, images: ImageSet, flips: bool, detected: str | None) -> Evaluated:
+def _evaluate(
+    network: Network, images: ImageSet, flips: bool, shares: str | None, detected: str | None
+) -> Evaluated:
     if detected not in (None, *network.classes):
         known = ", ".join(network.classes)
         raise UserError(f"--class {detected}: the network's classes are {known}")
-    forward = evaluation.mirrored(network.logits) if flips else network.logits
+    forward: evaluation.Forward = network.logits
+    looks = []
+    if flips:
+        forward = evaluation.mirrored(forward)
+        looks.append(("flips", "the mean over four mirrorings"))
+    if shares:
+        forward = _expecting(forward, shares, network, images)
+        looks.append((shares, SHARES[shares]))
     batches = byte_batches(images.dataset, images.positions, BATCH)
     with kernels.constant_weights():
         first = images.dataset.images[images.positions[:REPEATS]]
         latency = network.latency(first, REPEATS)
         outputs = evaluation.collect(forward, prefetch(batches))
     figures = outputs.honest_report(images.lesions, network.classes, detected)
-    name = images.name + (", the mean over four mirrorings" if flips else "")
-    leak = {"leak": _leak(outputs, images)}
-    return Evaluated(network, images, name, latency, outputs, figures | leak)
+    return Evaluated(
+        network=network,
+        images=images,
+        name=", ".join([images.name, *(name for _, name in looks)]),
+        tag="-".join(filter(None, [images.tag, *(tag for tag, _ in looks)])),
+        latency=latency,
+        outputs=outputs,
+        figures=figures | {"leak": _leak(outputs, images)},
+    )
+
+
+def _expecting(
+    forward: evaluation.Forward, shares: str, network: Network, images: ImageSet
+) -> evaluation.Forward:
+    run, expected = network.origin(), images.expected_shares()
+    if run is None or run.config is None or images.run is None or expected is None:
+        raise UserError(
+            f"--shares {shares}: known for a run's own test images alone, where it was trained"
+        )
+    learned = preparation.learned_shares(run.config, images.run)
+    return evaluation.expecting(
+        forward, learned, np.ones(len(learned)) if shares == "even" else expected
+    )
 
 
 def _leak(outputs: Outputs, images: ImageSet) -> dict[str, Any] | None:
@@ -151,7 +194,7 @@ def _leak(outputs: Outputs, images: ImageSet) -> dict[str, Any] | None:
     return {"lesions": leaked_lesions(lesions, images.run.train, images.positions)} | found
 
 
-def _pictures(found: Evaluated, out: str | None, flips: bool) -> tuple[Path, Path]:
+def _pictures(found: Evaluated, out: str | None) -> tuple[Path, Path]:
     """Confusion matrix and reliability: last.npz gives last-evaluation.png in the same folder.
 
     Pictures of another set have its name in theirs; those of weights that came with minicnn are
@@ -161,7 +204,7 @@ def _pictures(found: Evaluated, out: str | None, flips: bool) -> tuple[Path, Pat
         return Path(out), Path(out).with_name(f"{Path(out).stem}-reliability.png")
     path = found.network.path
     folder = Path.cwd() if path.is_relative_to(models.WEIGHTS) else path.parent
-    tag = "".join(f"-{part}" for part in (found.images.tag, "flips" if flips else "") if part)
+    tag = f"-{found.tag}" if found.tag else ""
     evaluated, reliability = (
         folder / f"{path.stem}-{what}{tag}.png" for what in ("evaluation", "reliability")
     )

@@ -177,6 +177,18 @@ def mirrored(forward: Forward) -> Forward:
     return mean
 
 
+def expecting(forward: Forward, learned: np.ndarray, shares: np.ndarray) -> Forward:
+    """The same classifier where the classes are as frequent as ``shares`` say, not as ``learned``.
+
+    Bayes's rule: each class's probability times its share there and divided by the one that the
+    network learned with, both (classes,) of any sum. Saerens, Latinne and Decaestecker, 2002,
+    "Adjusting the outputs of a classifier to new a priori probabilities". Even shares are the best
+    rule for balanced accuracy, the true ones for top-1.
+    """
+    offsets = np.log(shares / shares.sum()) - np.log(learned / learned.sum())
+    return lambda x: forward(x) + offsets
+
+
 def collect(forward: Forward, batches: Iterable[tuple[np.ndarray, np.ndarray]]) -> Outputs:
     """Logits and labels of every batch, in order; ``forward`` is a network's or any other's."""
     outputs = Outputs()

@@ -27,6 +27,7 @@ class ImageSet:
     tag    what pictures of them are called, in a file's name; "" for a run's own test side
     run    the run's data where this is its test side, or part of it
     seed   the run's, or 0
+    thinned  the fraction of the largest class that ``undersampled`` left out
     """
 
     dataset: Dataset
@@ -35,6 +36,7 @@ class ImageSet:
     tag: str
     run: Prepared | None = None
     seed: int = 0
+    thinned: float = 0.0
 
     @property
     def labels(self) -> np.ndarray:
@@ -67,7 +69,18 @@ class ImageSet:
             positions=self.positions[kept],
             name=f"{self.name}, {fraction:.0%} of {largest} left out",
             tag="-".join(filter(None, (self.tag, f"thinned-{fraction:g}"))),
+            thinned=fraction,
         )
+
+    def expected_shares(self) -> np.ndarray | None:
+        """(classes,) float64 of sum 1: each class's share of the training images, thinned as these
+        are; None where nothing was trained on images of this set.
+        """
+        if self.run is None:
+            return None
+        counts = self.dataset.counts(self.run.train).astype(np.float64)
+        counts[np.argmax(counts)] *= 1 - self.thinned
+        return counts / counts.sum()
 
 
 def choose(network: Network, folder: str | None, side: str | None, skip_bad: bool) -> ImageSet:

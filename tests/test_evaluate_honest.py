@@ -109,13 +109,48 @@ def test_flips_answer_otherwise_and_say_so(run, capsys):
     assert flipped["confusion_png"] == str(run / "last-evaluation-flips.png")
 
 
+def probabilities(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    return np.array([[float(row[f"p({name})"]) for name in CLASSES] for row in rows])
+
+
+def test_answers_for_other_shares_of_the_classes(run, tmp_path, capsys):
+    loaded = trained.load(run)
+    prepared = preparation.prepare(loaded.config)
+    learned = preparation.learned_shares(loaded.config, prepared)
+    training = prepared.dataset.counts(prepared.train).astype(float)
+    thinned = training.copy()
+    thinned[np.argmax(training)] *= 0.25
+    table = tmp_path / "p.csv"
+    for flags, name, shares in (
+        (("--shares", "even"), "even", np.ones(len(CLASSES))),
+        (("--shares", "training"), "training", training),
+        (("--shares", "training", "--undersample", "0.75"), "thinned-0.75-training", thinned),
+    ):
+        plain_flags = flags[2:]
+        as_json(capsys, run, *plain_flags, "--predictions", table)
+        odds = probabilities(table) * shares / learned
+        found = as_json(capsys, run, *flags, "--predictions", table)
+        wanted = odds / odds.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(probabilities(table), wanted, rtol=2e-4, atol=1e-6)
+        assert "answers for" in found["set"] and found["report_html"] is None
+        assert found["confusion_png"] == str(run / f"last-evaluation-{name}.png")
+
+
+def test_shares_are_known_for_a_runs_own_images_alone(run, tmp_path, capsys):
+    other = write_data(tmp_path / "other", count=90)
+    assert evaluate([str(run), "--data", str(other), "--shares", "even"]) == 2
+    assert "--shares even: known for a run's own test images" in capsys.readouterr().err
+
+
 def test_predictions_are_those_of_the_figures(run, tmp_path, capsys):
     figures = as_json(capsys, run, "--predictions", tmp_path / "p.csv")
     with open(tmp_path / "p.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["name", "lesion", "class", *(f"p({name})" for name in CLASSES)]
     assert len(rows) == figures["images"]
-    p = np.array([[float(row[f"p({name})"]) for name in CLASSES] for row in rows])
+    p = probabilities(tmp_path / "p.csv")
     np.testing.assert_allclose(p.sum(axis=1), 1, atol=1e-5)
     truth = [CLASSES.index(row["class"]) for row in rows]
     assert np.mean(p.argmax(axis=1) == truth) == figures["top1"]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minicnn import metrics
-from minicnn.evaluation import Outputs, collect, leak, mirrored
+from minicnn.evaluation import Outputs, collect, expecting, leak, mirrored
 from minicnn.loss import log_softmax
 
 
@@ -108,3 +108,29 @@ def test_the_leak_worked_out():
 @pytest.mark.parametrize("seen", [True, False])
 def test_no_leak_to_measure_where_all_images_are_of_one_kind(seen):
     assert leak(GATHERED, np.full(120, seen)) is None
+
+
+def test_answers_for_other_shares_are_bayes_rule():
+    p = np.array([[0.5, 0.3, 0.2], [0.1, 0.1, 0.8]])
+    learned, shares = np.array([2.0, 1.0, 1.0]), np.array([1.0, 1.0, 8.0])
+    odds = p * shares / learned
+    logits = expecting(lambda x: np.log(x) + 7, learned, shares)(p)
+    found = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(found, odds / odds.sum(axis=1, keepdims=True))
+
+
+def test_even_shares_are_the_best_rule_for_balanced_accuracy():
+    # two classes of which one has a point of its own: where both are possible, the rule decides
+    rng = np.random.default_rng(0)
+    labels = (rng.random(20_000) < 0.1).astype(int)
+    seen = np.where(labels == 1, rng.random(20_000) < 0.6, rng.random(20_000) < 0.2).astype(int)
+    share = np.array([0.9, 0.1])
+    right = np.array([[0.8, 0.4], [0.2, 0.6]])  # p(seen | label)
+    posterior = np.log(right[seen] * share)
+
+    def balanced(shares):
+        answers = expecting(lambda x: x, share, shares)(posterior).argmax(axis=1)
+        return np.mean([(answers[labels == k] == k).mean() for k in (0, 1)])
+
+    assert balanced(share) == 0.5  # the frequent class is always likelier
+    assert abs(balanced(np.ones(2)) - 0.7) < 0.02

@@ -37,3 +37,17 @@ def test_shares_are_of_what_an_epoch_has(tmp_path):
     np.testing.assert_allclose(weights, np.log(counts.sum() / counts), rtol=1e-6)
     config, data = prepared(folder, "--set", "adjust=0")
     assert preparation.logit_offsets(config, data) is None
+
+
+def test_a_network_takes_classes_for_as_frequent_as_its_loss_was_told(tmp_path):
+    folder = write_data(tmp_path / "data", count=90)
+    config, data = prepared(folder, "--thin", "0.5", "--set", "adjust=0.5")
+    counts = data.dataset.counts().astype(float)
+    counts[np.argmax(counts)] -= round(0.5 * counts.max())
+    share = counts / counts.sum()
+    wanted = counts * np.log(1 / share) / share**0.5
+    shares = preparation.learned_shares(config, data)
+    np.testing.assert_allclose(shares, wanted / wanted.sum(), rtol=1e-6)
+    flags = ("--thin", "0", "--class-weights", "none", "--set", "adjust=0")
+    shares = preparation.learned_shares(*prepared(folder, *flags))
+    np.testing.assert_allclose(shares, data.dataset.counts() / len(data.dataset))

@@ -18,7 +18,7 @@ from minicnn.files import replacing
 
 # Blue and orange differ for every kind of colour vision, and in print.
 TRAIN, TEST, BASELINE = "#4477aa", "#cc6600", "#777777"
-QUIET = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
+QUIET: dict[Any, Any] = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
 DPI, PAGE_DPI = 120, 192  # a page shows two pixels for one of CSS's 96 to the inch, to be sharp
 
 
