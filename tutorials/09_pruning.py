@@ -186,8 +186,8 @@ print(f"{net.count_params():,} parameters, balanced accuracy {accuracy():.3f}")
 # ## One threshold, or one for each layer?
 # Each array can lose the same share, as in TensorFlow's toolkit, or one threshold can hold for the
 # whole network. Then large arrays, whose weights are small by He's initialization, give more, and
-# small ones are spared. The first convolution holds one weight in a hundred, and everything that
-# the network knows goes through it.
+# small ones are spared (all but conv5, whose weights began at a thirtieth of that scale). The first
+# convolution holds one weight in a hundred, and all that the network sees goes through it.
 
 # %%
 values = {path: param.value for path, param in prune.prunable(params).items()}
@@ -290,7 +290,7 @@ lesson.number(
 #
 # ## Go on
 # `prune.SCOPES` has a third way, "adaptive" (LAMP): put it in place of "global". Or give retraining
-# twice the epochs: how far to the right does the fall move? With a trained run of your own,
-# `python -m minicnn.prune RUN --scan` prunes each layer alone and shows which ones are sensitive.
+# twice the epochs: how far to the right does the fall move? With a trained run of your own, `python
+# -m minicnn.prune RUN --scan` prunes each layer alone and shows which ones are sensitive.
 #
 # Next: [10. int8 with your own hands](10_int8_by_hand.py)

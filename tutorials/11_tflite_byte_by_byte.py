@@ -191,12 +191,17 @@ for t, buffer in zip(tensors[:14], of_tensor, strict=False):
     )
 
 theirs = tflite.Model.GetRootAs(content, 0).Subgraphs(0)
-same = [
-    text(t, 3) == theirs.Tensors(k).Name().decode()
-    and numbers(t, 0, "<i4").tolist() == theirs.Tensors(k).ShapeAsNumpy().tolist()
-    for k, t in enumerate(tensors)
-]
-print(f"\nnames and shapes as the tflite package reads them: {sum(same)} of {len(same)}")
+agree = 0
+for k, t in enumerate(tensors):
+    other, place = theirs.Tensors(k), field(content, t, 4)
+    scales = numbers(follow(content, place), 2, "<f4") if place else []
+    agree += (
+        text(t, 3) == other.Name().decode()
+        and np.array_equal(numbers(t, 0, "<i4"), other.ShapeAsNumpy())
+        and content[field(content, t, 1)] == other.Type()
+        and (not len(scales) or np.array_equal(scales, other.Quantization().ScaleAsNumpy()))
+    )
+print(f"\nname, shape, type and scales as the tflite package reads them: {agree} of {len(tensors)}")
 
 # %% [markdown]
 # ## Where the bytes go
@@ -240,19 +245,29 @@ changed = bytearray(content)
 for t in tensors:
     if text(t, 3) == "fire2":
         changed[field(content, t, 1)] = 0
-for name, data in (("as it is", content), ("one byte changed", bytes(changed))):
+figure = lesson.figure(8, 1.6)
+axes = figure.subplots()
+for row, (name, data) in enumerate((("as it is", content), ("one byte changed", bytes(changed)))):
     verdict = edgetpu.check(read(data))
+    for column, operation in enumerate(verdict.operations):
+        good = operation.mapped
+        looks = {"color": "#4477aa"} if good else {"fc": "white", "ec": "#cc6600", "hatch": "xxxx"}
+        axes.bar(column, 0.7, 0.7, row - 0.35, **looks)
     on_chip = sum(operation.mapped for operation in verdict.operations)
     print(f"{name}: {on_chip} of {len(verdict.operations)} operations would map")
     for finding in verdict.findings[:2]:
         print(f"    {finding}")
+axes.set_yticks((0, 1), ("as it is", "one byte changed"))
+axes.set(xlabel="operation, in order of execution", ylim=(1.5, -0.5), xlim=(-0.6, 41.6))
+axes.set_title("blue: on the Edge TPU; crossed out: on the CPU")
+lesson.show(figure, "11_one_byte")
 lesson.number(f"{sizes[1] / len(content):.1%}", "of the file's bytes are weights")
 
 # %% [markdown]
 # ## What can go wrong
 # - **An absent field is read as if it were there.** A field whose value is the schema's default is
-#   usually left out: `None` does not mean that the file is damaged, but that the default holds (a
-#   tensor without a type field is float32, which is 0).
+#   usually left out. That does not mean that the file is damaged, but that the default holds: a
+#   tensor without a type is float32, whose number is 0.
 # - **A position is taken for absolute.** Every offset counts from where it stands. The one
 #   exception is the `Buffer`'s own offset in files above 2 GB.
 # - **Alignment.** Weights must begin at a multiple of 16 bytes, or a runtime may refuse or crawl:
