@@ -19,7 +19,6 @@ from types import EllipsisType
 from typing import Any
 
 import matplotlib
-import numpy as np
 from matplotlib.figure import Figure
 
 from minicnn import data
@@ -130,12 +129,6 @@ def show(drawn: Figure, name: str) -> None:
         display(Image(path.read_bytes(), width=round(96 * drawn.get_figwidth())))
     else:
         print(f"picture: {path}")
-
-
-def picture_of(x: np.ndarray) -> np.ndarray:
-    """An array of any range as grey values or colours from 0 to 1, to look at."""
-    low, high = float(x.min()), float(x.max())
-    return (x - low) / ((high - low) or 1.0)
 
 
 def number(value: float | int | str, meaning: str) -> None:
