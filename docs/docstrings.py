@@ -33,7 +33,8 @@ def _blocks(lines: list[str]) -> list[list[str]]:
             continue
         before = blocks[-1]
         begins = ROW.fullmatch(line) and before and not _is_rows(before)
-        if begins or (before and line[0].isspace() != before[0][0].isspace() and not _is_open(before)):
+        indents = before and line[0].isspace() != before[0][0].isspace() and not _is_open(before)
+        if begins or indents:
             blocks.append([])
         blocks[-1].append(line)
     return [block for block in blocks if block]
