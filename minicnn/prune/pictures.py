@@ -67,10 +67,10 @@ def draw_sweep(path: Path, results: Sequence[dict[str, Any]], title: str) -> Non
         axes.set(xlim=(-2, 102))
         axes.grid(alpha=0.25)
         legend = "bars: 95 % of the difference from dense"
-        axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1), title=legend)
+        axes.legend(frameon=False, loc="best", title=legend)
         figure.suptitle(title)
 
-    _save(path, (8.5, 4.2), fill)
+    _save(path, (6.5, 4.2), fill)
 
 
 def _save(path: Path, inches: tuple[float, float], fill: Callable[[Figure], None]) -> None:
