@@ -40,6 +40,7 @@ nb_execution_timeout = 600
 nb_execution_raise_on_error = True
 nb_merge_streams = True
 os.environ["MINICNN_SOLUTIONS"] = "all"
+os.environ["TQDM_DISABLE"] = "1"  # progress bars are for who waits
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 

@@ -101,7 +101,7 @@ check.scale_and_zero_point(scale_and_zero_point)
 run = Path(tempfile.mkdtemp()) / "run"
 flags = ["--data", lesson.folder()] if lesson.folder() else []
 size = f"{SIZE[0]}x{SIZE[1]}"
-train.main(
+status = train.main(
     ["squeezenet", "--size", size, "--epochs", "12", "--no-export", "--out", str(run), *flags]
 )
 

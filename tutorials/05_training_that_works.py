@@ -8,11 +8,11 @@
 # %% [markdown]
 # # 5. Training that works, and how it fails
 # A training that fails rarely says so. The loss falls a little, stays where it is, and the network
-# answers "nevus" to everything: so the thesis's deepest network spent a hundred epochs. Here you
-# see what had happened to it, on a network of twelve convolutions. You write the two lines that
-# decide whether such a network learns, the scale of its first weights and the step of the
-# optimizer, and then climb a ladder of three checks that take seconds and find most failures before
-# the long training does.
+# answers "nevus" to everything: so the thesis's Deepsqueeze spent a hundred epochs. Here you see
+# what had happened to it, on a network of twelve convolutions. You write the two lines that decide
+# whether such a network learns, the scale of its first weights and the step of the optimizer, and
+# then climb a ladder of three checks that take seconds and find most failures before the long
+# training does.
 #
 # **You need** tutorials 2 and 3. **It takes** a minute of computing.
 

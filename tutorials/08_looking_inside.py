@@ -123,7 +123,7 @@ check.calibration_error(calibration_error)
 run = Path(tempfile.mkdtemp()) / "run"
 flags = ["--data", lesson.folder()] if lesson.folder() else []
 size = f"{SIZE[0]}x{SIZE[1]}"
-train.main(
+status = train.main(
     ["squeezenet", "--size", size, "--epochs", "10", "--no-export", "--out", str(run), *flags]
 )
 network = trained.load(run)
