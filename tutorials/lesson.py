@@ -10,6 +10,7 @@ commas between them) and MINICNN_DATA.
 
 from __future__ import annotations
 
+import argparse
 import functools
 import os
 import sys
@@ -23,6 +24,7 @@ from matplotlib.figure import Figure
 
 from minicnn import data
 from minicnn.data.dataset import Dataset
+from minicnn.errors import UserError
 from minicnn.files import replacing
 from minicnn.report.pictures import QUIET
 
@@ -79,7 +81,7 @@ def answer(name: str, yours: Any, solution: Any) -> Any:
 
 
 def _solved(name: str) -> bool:
-    wanted = "all" if "--solutions" in sys.argv else os.environ.get("MINICNN_SOLUTIONS", "")
+    wanted = "all" if _options().solutions else os.environ.get("MINICNN_SOLUTIONS", "")
     return wanted == "all" or name in wanted.split(",")
 
 
@@ -100,15 +102,18 @@ def photographs(size: tuple[int, int] = (64, 64)) -> Dataset:
     """The images of a tutorial: a folder's, if one was given (--data DIR), else painted lesions.
 
     size  height and width in pixels
+
+    Message if the folder is not there, or holds no photographs.
     """
-    return data.load(folder(), size)
+    try:
+        return data.load(folder(), size)
+    except UserError as error:
+        raise Message(str(error)) from None
 
 
 def folder() -> str | None:
     """HAM10000's folder, if one was given (--data DIR or MINICNN_DATA)."""
-    if "--data" in sys.argv[:-1]:
-        return sys.argv[sys.argv.index("--data") + 1]
-    return os.environ.get("MINICNN_DATA") or None
+    return _options().data or os.environ.get("MINICNN_DATA") or None
 
 
 def figure(width: float, height: float) -> Figure:
@@ -150,6 +155,21 @@ def _say(kind: type[BaseException], error: BaseException, trace: Any) -> None:
         _hook(kind, error, trace)
 
 
+def _options() -> argparse.Namespace:
+    """What a script's command line says, or the end of the script; a notebook has none."""
+    parser = argparse.ArgumentParser(
+        description="A tutorial: open it in an editor, and fill in its blanks."
+    )
+    parser.add_argument("--solutions", action="store_true", help="run with the solutions in")
+    parser.add_argument("--data", metavar="DIR", help="HAM10000's photographs, not painted lesions")
+    return parser.parse_args(sys.argv[1:] if _script() else [])
+
+
+def _script() -> bool:
+    return Path(sys.argv[0]).resolve().parent == Path(__file__).resolve().parent
+
+
 _hook: Callable[..., Any] = sys.excepthook
-if Path(sys.argv[0]).resolve().parent == Path(__file__).resolve().parent:  # a tutorial as a script
+if _script():
+    _options()  # a mistyped flag is told before anything is computed
     sys.excepthook = _say

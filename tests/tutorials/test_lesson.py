@@ -1,10 +1,14 @@
 """Blanks: which forms are noticed, what takes their place, and what a reader is shown."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 import lesson
 from lesson import StillBlank
+
+TUTORIAL = str(Path(lesson.__file__).with_name("01_convolution.py"))
 
 
 def returned(x):
@@ -75,8 +79,28 @@ def test_the_folder_of_photographs_by_flag_or_environment(monkeypatch):
     assert lesson.folder() is None
     monkeypatch.setenv("MINICNN_DATA", "somewhere")
     assert lesson.folder() == "somewhere"
-    monkeypatch.setattr("sys.argv", ["tutorial", "--data", "elsewhere"])
+    monkeypatch.setattr("sys.argv", [TUTORIAL, "--data", "elsewhere"])
     assert lesson.folder() == "elsewhere"
+    monkeypatch.setattr("sys.argv", ["ipykernel_launcher.py", "-f", "kernel.json"])
+    assert lesson.folder() == "somewhere"
+
+
+def test_a_folder_that_is_not_there_is_a_message(monkeypatch):
+    monkeypatch.setattr("sys.argv", [TUTORIAL, "--data", "nowhere"])
+    with pytest.raises(lesson.Message, match="no such folder: nowhere"):
+        lesson.photographs()
+
+
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [(["--solution", "x"], "unrecognized arguments: x"), (["--data"], "expected one argument")],
+)
+def test_a_mistyped_flag_ends_a_script_before_it_computes(monkeypatch, capsys, flags, says):
+    monkeypatch.setattr("sys.argv", [TUTORIAL, *flags])
+    with pytest.raises(SystemExit) as ended:
+        lesson.folder()
+    assert ended.value.code == 2
+    assert says in capsys.readouterr().err
 
 
 def test_a_notebook_shows_the_message_and_no_traceback():
