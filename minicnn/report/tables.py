@@ -31,9 +31,9 @@ def advice(row: dict[str, Any], classes: Sequence[str]) -> list[str]:
     predicted = np.sum(row["test"]["confusion"], axis=0)
     if (predicted > 0).sum() == 1:
         lines.append(
-            f"every test image is called {classes[int(np.argmax(predicted))]!r}, the thesis's "
-            "'nv trap'. It may pass in the first epochs; if it lasts, try a lower --lr, "
-            "--class-weights log or --undersample"
+            f"every test image is called {classes[int(np.argmax(predicted))]!r} (the nv trap: the "
+            "thesis's Deepsqueeze ended so). It may pass in the first epochs; if it lasts, try a "
+            "lower --lr, --class-weights log or --undersample"
         )
     guessing = math.log(len(classes))
     if abs(row["train"]["loss"] - guessing) < 0.005 * guessing:
