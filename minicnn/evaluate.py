@@ -65,7 +65,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     images = images.undersampled(args.undersample)
     found = _evaluate(network, images, args.flips, args.shares, args.detect)
     confusion, reliability = _pictures(found, args.out)
-    title = "\n".join([network.title, *textwrap.wrap(found.name, 52)])
+    # pictures travel: theirs is the folder's name, not its place on this machine
+    source = images.dataset.source
+    name = found.name.replace(source, Path(source).name)
+    title = "\n".join([network.title, *textwrap.wrap(name, 52)])
     report.draw_confusion(confusion, found.figures, network.classes, title)
     report.draw_reliability(reliability, found.figures["reliability"], title)
     if args.predictions:
