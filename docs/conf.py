@@ -19,7 +19,13 @@ import minicnn  # noqa: E402
 
 project, author, copyright = "minicnn", "the minicnn authors", "the minicnn authors"
 version = release = minicnn.__version__
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "formulas",
+]
 
 root_doc = "README"
 include_patterns = [
@@ -49,6 +55,7 @@ autodoc_typehints = "signature"
 autodoc_default_options = {"members": True, "show-inheritance": True}
 add_module_names = False
 
+html_math_renderer = "drawn"  # by formulas.py
 html_theme = "furo"
 html_title = "minicnn"
 html_copy_source = False
