@@ -220,7 +220,7 @@ lesson.show(figure, "08_worst_mistakes")
 
 # %%
 p_released = released.probabilities(images)
-figure = lesson.figure(5, 4)
+figure = lesson.figure(7, 3.6)
 axes = figure.subplots()
 axes.plot([0, 1], [0, 1], "--", color="#777777", lw=1, label="as sure as right")
 for name, q, style, colour in (
@@ -233,12 +233,12 @@ for name, q, style, colour in (
         f"{name:13} top-1 {np.mean(q.argmax(axis=1) == labels):.3f}, calibration error "
         f"{mine:.3f}, minicnn's {found.error:.3f}"
     )
-    filled = found.images > 0
-    points = found.confidence[filled], found.accuracy[filled]
+    enough = found.images >= 5  # of fewer, the share is a matter of luck
+    points = found.confidence[enough], found.accuracy[enough]
     axes.plot(*points, style, color=colour, markersize=4, label=f"{name}: error {mine:.2f}")
-axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="probability of the answer")
+axes.set(xlim=(0, 1), ylim=(0, 1.03), xlabel="probability of the answer")
 axes.set(ylabel="share of right answers", title=f"{len(labels)} test images")
-axes.legend(frameon=False, loc="upper left")
+figure.legend(frameon=False, loc="outside right upper")
 lesson.show(figure, "08_looking_inside")
 error = calibration_error(confidence, right)
 lesson.number(f"{100 * error:.1f}", "points between what the network says and what is right")
