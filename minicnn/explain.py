@@ -101,7 +101,7 @@ def class_maps(net: Sequential, x: np.ndarray) -> np.ndarray:
 def integer_class_maps(graph: Graph, x: np.ndarray) -> tuple[np.ndarray, float, int]:
     """The same maps of an int8 file, out of its last convolution's integer tensor.
 
-    graph  of the file: ``exporters.read.read_tflite``, or ``convert(...).quantized``
+    graph  of the file: ``exporters.read.read(path).graph``, or ``convert(...).quantized``
     x      images as its input wants them: for files of ``exporters.tflite`` uint8 (N, H, W, 3)
 
     Returns integers (N, h, w, classes), their scale and zero point; a value is

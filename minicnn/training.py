@@ -17,20 +17,15 @@ import numpy as np
 from tqdm import tqdm
 
 import minicnn
-import models
-from minicnn import checkpoint, kernels, preparation, report, trained
+from minicnn import checkpoint, kernels, preparation, report, starting, trained
 from minicnn.checkpoint import Checkpoint
-from minicnn.compress import channels, prune
+from minicnn.compress import prune
 from minicnn.compress.prune import Pruner
 from minicnn.config import Config
-from minicnn.data import balance
-from minicnn.data.augment import Normalization
 from minicnn.data.loader import plain_batches, prefetch, training_batches
 from minicnn.errors import UserError
 from minicnn.evaluation import Outputs, collect
-from minicnn.layers import Sequential
 from minicnn.loss import CrossEntropy
-from minicnn.optim import SGD, Adam, Muon, Optimizer, constant, warmup_cosine
 from minicnn.runfolder import RunFolder
 from minicnn.trained import Trained
 from minicnn.weight_average import WeightAverage
@@ -49,12 +44,12 @@ class Trainer:
     def __init__(self, config: Config, run: RunFolder, start: Checkpoint | None = None) -> None:
         self.config, self.folder = config, run
         self.data = preparation.prepare(config)
-        self.net, self.normalization = self._network(start)
+        self.net, self.normalization = starting.network(config, self.data, run.last, start)
         self.weights = preparation.class_weights(config, self.data)
         self.loss = CrossEntropy(self.weights, preparation.logit_offsets(config, self.data))
         self.images_per_epoch = len(self._positions(0))
         self.steps_per_epoch = math.ceil(self.images_per_epoch / config.batch)
-        self.optimizer = optimizer_of(config, self.steps_per_epoch)
+        self.optimizer = starting.optimizer(config, self.steps_per_epoch)
         self.average = WeightAverage(config.average)
         self.pruner = Pruner(config.pruning) if config.pruning else None
         self.outputs = Outputs()  # of the epoch under way
@@ -212,37 +207,6 @@ class Trainer:
         rows = self.folder.read_rows()
         self.rows = [row for row in rows if row["epoch"] <= finished and not row["partial"]]
 
-    def _network(self, start: Checkpoint | None) -> tuple[Sequential, Normalization]:
-        """Fresh, or that of ``start`` or of ``config.start``, with the normalization it knows."""
-        config, classes = self.config, self.data.dataset.classes
-        if start is not None:
-            known = trained.of(start, self.folder.last)
-        elif config.start is not None:
-            known = trained.load(config.start)
-        else:
-            return self._fresh(), preparation.normalization(config, self.data)
-        has = (known.model, known.classes, known.size)
-        if has != (config.model, classes, (config.height, config.width)):
-            raise UserError(
-                f"{known.path} is a {known.model} for {known.size[0]}x{known.size[1]} images and "
-                f"{len(known.classes)} classes, which is not what this run is to train"
-            )
-        if start is None and config.channels:
-            channels.remove(known.net, (*known.size, 3), config.channels)
-        return known.net, known.normalization
-
-    def _fresh(self) -> Sequential:
-        config, classes = self.config, self.data.dataset.classes
-        shape = (config.height, config.width, 3)
-        try:
-            net = models.build(config.model, shape, len(classes), config.seed, config.init)
-        except ValueError as error:
-            raise UserError(str(error)) from None
-        if config.prior_bias:
-            head = list(net.named_params().values())[-1]
-            head.value += balance.prior_bias(self.data.dataset.counts(self.data.train))
-        return net
-
     def _diverged(self, what: str) -> Diverged:
         kept = self.folder.last
         return Diverged(
@@ -284,22 +248,3 @@ class Trainer:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def optimizer_of(config: Config, steps_per_epoch: int) -> Optimizer:
-    """What the settings say, its schedule over all epochs."""
-    # --steps only ends a run: the schedule always spans all epochs, so that a run which was cut
-    # short and resumed takes the very steps of one that was not
-    total = config.epochs * steps_per_epoch
-    schedules = {
-        "constant": constant(config.lr),
-        "cosine": warmup_cosine(config.lr, min(config.warmup, total // 5), total),
-    }
-    schedule = schedules[config.schedule]
-    momentum, decay = config.momentum, config.weight_decay
-    make = {
-        "sgd": lambda: SGD(schedule, momentum, weight_decay=decay),
-        "adam": lambda: Adam(schedule, momentum, weight_decay=decay),
-        "muon": lambda: Muon(schedule, momentum, weight_decay=decay),
-    }
-    return make[config.optimizer]()

@@ -8,7 +8,7 @@ import time
 import numpy as np
 
 import models
-from minicnn import kernels
+from minicnn import kernels, starting
 from minicnn.config import Config
 from minicnn.data.augment import Normalization
 from minicnn.data.dataset import Dataset
@@ -16,7 +16,6 @@ from minicnn.data.loader import training_batches
 from minicnn.experiments.plan import Cost
 from minicnn.kernels import memory
 from minicnn.loss import CrossEntropy
-from minicnn.training import optimizer_of
 
 TIMED = 2  # steps, after one that is not timed
 CLASSES = 7
@@ -36,7 +35,7 @@ def measure(config: Config) -> tuple[float, float]:
     classes = tuple(map(str, range(CLASSES)))
     noise = Dataset(images, labels, names, names, classes, "noise")
     net = models.build(config.model, (*size, 3), CLASSES, config.seed, config.init)
-    optimizer, loss = optimizer_of(config, steps_per_epoch=1), CrossEntropy()
+    optimizer, loss = starting.optimizer(config, steps_per_epoch=1), CrossEntropy()
     params, seconds = net.named_params(), []
     for number in range(1 + TIMED):
         started = time.perf_counter()

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 import models
-from minicnn import kernels, preparation
+from minicnn import kernels, preparation, starting
 from minicnn.config import Config
 from minicnn.data.augment import Normalization
 from minicnn.data.loader import Batch, plain_batches, prefetch, training_batches
@@ -24,7 +24,6 @@ from minicnn.experiments.signals import logit_spread
 from minicnn.layers import Sequential
 from minicnn.loss import CrossEntropy
 from minicnn.preparation import Prepared
-from minicnn.training import optimizer_of
 
 # What separates the thesis's start from one that works, each with what it is called.
 CHANGES: dict[str, dict[str, Any]] = {
@@ -92,7 +91,7 @@ class Setting:
         self.normalization: Normalization = preparation.normalization(config, data)
         self.weights = preparation.class_weights(config, data)
         self.loss = CrossEntropy(self.weights)
-        self.optimizer = optimizer_of(config, steps_per_epoch=1)  # at a constant rate
+        self.optimizer = starting.optimizer(config, steps_per_epoch=1)  # at a constant rate
 
     def batches(self) -> Iterator[Batch]:
         """The training side's, augmented, epoch after epoch without end."""
