@@ -177,15 +177,18 @@ def _evaluate(
 def _expecting(
     forward: evaluation.Forward, shares: str, network: Network, images: ImageSet
 ) -> evaluation.Forward:
-    run, expected = network.origin(), images.expected_shares()
-    if run is None or run.config is None or images.run is None or expected is None:
+    run = network.origin()
+    if run is None or run.training_shares is None or run.learned_shares is None:
         raise UserError(
-            f"--shares {shares}: known for a run's own test images alone, where it was trained"
+            f"--shares {shares}: {network.path} does not come with how frequent its classes were in "
+            "training; a run of this minicnn does"
         )
-    learned = preparation.learned_shares(run.config, images.run)
-    return evaluation.expecting(
-        forward, learned, np.ones(len(learned)) if shares == "even" else expected
-    )
+    expected = np.ones(len(run.classes))
+    if shares == "training":
+        expected = run.training_shares.copy()
+        thinned, fraction = images.thinned
+        expected[thinned] *= 1 - fraction
+    return evaluation.expecting(forward, run.learned_shares, expected)
 
 
 def _leak(outputs: Outputs, images: ImageSet) -> dict[str, Any] | None:

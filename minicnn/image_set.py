@@ -27,7 +27,7 @@ class ImageSet:
     tag    what pictures of them are called, in a file's name; "" for a run's own test side
     run    the run's data where this is its test side, or part of it
     seed   the run's, or 0
-    thinned  the fraction of the largest class that ``undersampled`` left out
+    thinned  the class, by number, of which ``undersampled`` left out a fraction, and the fraction
     """
 
     dataset: Dataset
@@ -36,7 +36,7 @@ class ImageSet:
     tag: str
     run: Prepared | None = None
     seed: int = 0
-    thinned: float = 0.0
+    thinned: tuple[int, float] = (0, 0.0)
 
     @property
     def labels(self) -> np.ndarray:
@@ -62,25 +62,15 @@ class ImageSet:
             raise UserError(
                 f"--undersample {fraction:g}: the run was under-sampled, and so are its test images"
             )
-        largest = self.dataset.classes[np.argmax(self.dataset.counts(self.positions))]
+        largest = int(np.argmax(self.dataset.counts(self.positions)))
         kept = balance.undersample(self.labels, fraction, self.seed)
         return dataclasses.replace(
             self,
             positions=self.positions[kept],
-            name=f"{self.name}, {fraction:.0%} of {largest} left out",
+            name=f"{self.name}, {fraction:.0%} of {self.dataset.classes[largest]} left out",
             tag="-".join(filter(None, (self.tag, f"thinned-{fraction:g}"))),
-            thinned=fraction,
+            thinned=(largest, fraction),
         )
-
-    def expected_shares(self) -> np.ndarray | None:
-        """(classes,) float64 of sum 1: each class's share of the training images, thinned as these
-        are; None where nothing was trained on images of this set.
-        """
-        if self.run is None:
-            return None
-        counts = self.dataset.counts(self.run.train).astype(np.float64)
-        counts[np.argmax(counts)] *= 1 - self.thinned
-        return counts / counts.sum()
 
 
 def choose(network: Network, folder: str | None, side: str | None, skip_bad: bool) -> ImageSet:

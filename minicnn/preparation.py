@@ -86,14 +86,20 @@ def logit_offsets(config: Config, prepared: Prepared) -> np.ndarray | None:
     return config.adjust * np.log(counts / counts.sum())
 
 
+def training_shares(prepared: Prepared) -> np.ndarray:
+    """(classes,) float64 of sum 1: each class's share of the training side's different images."""
+    counts = prepared.dataset.counts(np.unique(prepared.train))
+    return counts / counts.sum()
+
+
 def learned_shares(config: Config, prepared: Prepared) -> np.ndarray:
     """(classes,) float64 of sum 1: how frequent a network so trained takes each class to be.
 
     An epoch's images times the class weights; ``adjust`` takes some of the difference out again.
     """
-    counts = np.maximum(_counts(config, prepared), 1)
+    counts = prepared.dataset.counts(epoch_positions(config, prepared, 0))
     offsets = logit_offsets(config, prepared)
-    shares = counts * class_weights(config, prepared).astype(np.float64)
+    shares = np.maximum(counts, 1) * class_weights(config, prepared).astype(np.float64)
     if offsets is not None:
         shares /= np.exp(offsets)
     return shares / shares.sum()

@@ -26,6 +26,8 @@ class Trained:
     size    height and width it was trained at
     config  the run's settings, or None for a file without them
     data_fingerprint  of the data it was trained on (see ``Dataset.fingerprint``), or None
+    training_shares, learned_shares  (classes,) float64 of sum 1, see ``preparation``: how frequent
+        each class is among the training images, and for how frequent the network takes it; or None
     """
 
     net: Sequential
@@ -36,6 +38,8 @@ class Trained:
     config: Config | None
     data_fingerprint: str | None
     path: Path
+    training_shares: np.ndarray | None = None
+    learned_shares: np.ndarray | None = None
 
     def probabilities(self, images: np.ndarray) -> np.ndarray:
         """(N, classes) for uint8 RGB images (N, H, W, 3) of ``size``."""
@@ -72,7 +76,13 @@ def of(state: Checkpoint, path: Path) -> Trained:
         config=Config.from_json(state.meta["config"]) if "config" in state.meta else None,
         data_fingerprint=state.meta.get("data_fingerprint"),
         path=path,
+        training_shares=_shares(state, "training_shares"),
+        learned_shares=_shares(state, "learned_shares"),
     )
+
+
+def _shares(state: Checkpoint, name: str) -> np.ndarray | None:
+    return np.array(state.meta[name]) if name in state.meta else None
 
 
 class _Meta:

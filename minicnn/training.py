@@ -171,6 +171,8 @@ class Trainer:
             "normalization": dataclasses.asdict(self.normalization),
             "config": config.to_json(),
             "data_fingerprint": data.dataset.fingerprint(),
+            "training_shares": preparation.training_shares(data).tolist(),
+            "learned_shares": preparation.learned_shares(config, data).tolist(),
             "step": self.optimizer.steps,
             "epoch": self.optimizer.steps // self.steps_per_epoch,
             "best": self.best,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from small import CLASSES, train, write_data
 
-from minicnn import preparation, trained
+from minicnn import checkpoint, preparation, trained
 from minicnn.data.split import leaked_lesions
 from minicnn.evaluate import main as evaluate
 
@@ -138,10 +138,28 @@ def test_answers_for_other_shares_of_the_classes(run, tmp_path, capsys):
         assert found["confusion_png"] == str(run / f"last-evaluation-{name}.png")
 
 
-def test_shares_are_known_for_a_runs_own_images_alone(run, tmp_path, capsys):
+def test_shares_hold_for_any_images(run, tmp_path, capsys):
+    """What was learned is in the checkpoint."""
     other = write_data(tmp_path / "other", count=90)
-    assert evaluate([str(run), "--data", str(other), "--shares", "even"]) == 2
-    assert "--shares even: known for a run's own test images" in capsys.readouterr().err
+    loaded, table = trained.load(run), tmp_path / "p.csv"
+    assert loaded.training_shares.sum() == pytest.approx(1)
+    for flags, shares in (
+        (("--shares", "even"), np.ones(len(CLASSES))),
+        (("--shares", "training"), loaded.training_shares),
+    ):
+        as_json(capsys, run, "--data", other, "--predictions", table)
+        odds = probabilities(table) * shares / loaded.learned_shares
+        as_json(capsys, run, "--data", other, "--predictions", table, *flags)
+        wanted = odds / odds.sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(probabilities(table), wanted, rtol=2e-4, atol=1e-6)
+
+
+def test_shares_are_asked_of_a_run_that_has_none(run, tmp_path, capsys):
+    state = checkpoint.load(run / "last.npz")
+    del state.meta["learned_shares"]
+    checkpoint.save(tmp_path / "old.npz", state)
+    assert evaluate([str(tmp_path / "old.npz"), "--shares", "even"]) == 2
+    assert "does not come with how frequent its classes were" in capsys.readouterr().err
 
 
 def test_predictions_are_those_of_the_figures(run, tmp_path, capsys):

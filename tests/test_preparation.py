@@ -42,12 +42,23 @@ def test_shares_are_of_what_an_epoch_has(tmp_path):
 def test_a_network_takes_classes_for_as_frequent_as_its_loss_was_told(tmp_path):
     folder = write_data(tmp_path / "data", count=90)
     config, data = prepared(folder, "--thin", "0.5", "--set", "adjust=0.5")
-    counts = data.dataset.counts().astype(float)
-    counts[np.argmax(counts)] -= round(0.5 * counts.max())
-    share = counts / counts.sum()
+    kept, counts = (data.dataset.counts(of).astype(float) for of in (data.kept, data.train))
+    for of in (kept, counts):
+        of[np.argmax(of)] -= round(0.5 * of.max())
+    share = kept / kept.sum()
     wanted = counts * np.log(1 / share) / share**0.5
     shares = preparation.learned_shares(config, data)
     np.testing.assert_allclose(shares, wanted / wanted.sum(), rtol=1e-6)
     flags = ("--thin", "0", "--class-weights", "none", "--set", "adjust=0")
     shares = preparation.learned_shares(*prepared(folder, *flags))
-    np.testing.assert_allclose(shares, data.dataset.counts() / len(data.dataset))
+    np.testing.assert_allclose(shares, data.dataset.counts(data.train) / len(data.train))
+
+
+def test_repeated_images_are_learned_from_but_are_no_more_frequent(tmp_path):
+    folder = write_data(tmp_path / "data", count=90)
+    flags = ("--thin", "0", "--class-weights", "none", "--set", "adjust=0")
+    config, data = prepared(folder, *flags)
+    config, repeated = prepared(folder, *flags, "--oversample")
+    np.testing.assert_allclose(preparation.learned_shares(config, repeated), 1 / 7)
+    counts = data.dataset.counts(data.train)
+    np.testing.assert_allclose(preparation.training_shares(repeated), counts / counts.sum())

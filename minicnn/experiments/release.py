@@ -21,6 +21,7 @@ from minicnn.files import write_text
 
 LARGEST = 4 << 20  # bytes of all released files together
 KEPT = ("minicnn", "model", "classes", "input_shape", "normalization", "data_fingerprint", "step")
+KEPT += ("training_shares", "learned_shares")
 
 
 @command
