@@ -80,7 +80,9 @@ print("SqueezeNet's first convolution makes 224 pixels", out_size(224, 3, 2, 0))
 # outputs a window of KH x KW pixels, C channels deep. The output pixel (i, j) looks at the rows
 # from `i * stride` on:
 #
-# $$y_{nijo} = b_o + \sum_{a,b,c} x_{n,\;i \cdot stride + a,\;j \cdot stride + b,\;c}\; w_{oabc}$$
+# $$y_{nijo} = b_o + \sum_{u,v,c} x_{n,\;i \cdot stride + u,\;j \cdot stride + v,\;c}\; w_{ouvc}$$
+#
+# (u and v are the row and column in the window, from 0 to KH - 1 and KW - 1.)
 #
 # **Blank 2**: the value of one output pixel.
 
@@ -118,7 +120,7 @@ def conv2d_solution(x, w, b, stride):
 # %%
 conv2d = lesson.answer("conv2d", conv2d, conv2d_solution)
 check.conv2d(conv2d)
-print("your convolution is right, to the last digit that float32 has")
+print("your convolution is right")
 
 # %% [markdown]
 # ## The same as one matrix product
@@ -179,7 +181,8 @@ axes = figure.subplots()
 for way, t in ways.items():
     speed = products / t / 1e9
     axes.plot(speed, way, "o", color="#4477aa")
-    axes.annotate(f"{1000 * t:.3g} ms", (speed, way), (8, -3), textcoords="offset points")
+    took = f"{1000 * t:.3g} ms" if t < 1 else f"{t:.2f} s"
+    axes.annotate(took, (speed, way), (8, -3), textcoords="offset points")
 axes.set(xscale="log", xlabel="billion multiply-adds a second", title="one layer, one image")
 axes.set_xlim(right=axes.get_xlim()[1] * 4)
 axes.invert_yaxis()
@@ -200,6 +203,6 @@ lesson.number(f"{ways['Python loops'] / ways['minicnn']:.0f}x", "faster than loo
 # ## Go on
 # Step through `minicnn/kernels/reference.py` in a debugger: set `NUMBA_DISABLE_JIT=1` in the
 # environment, and Numba leaves the loops as Python. Change `EDGES` so that it finds horizontal
-# edges. How the last bar comes about is tutorial 12.
+# edges. How the last dot comes about is tutorial 12.
 #
 # Next: [2. Backward and the gradient check](02_backward.py)

@@ -46,6 +46,7 @@ def loss_with(value):
     return loss_of(conv2d(x, moved, b, 2))
 
 
+# The rest of this cell only draws.
 here, h = w[place], 1.5
 values = np.linspace(here - 2.6, here + 2.6, 53)
 figure = lesson.figure(6.5, 3.4)
@@ -74,11 +75,12 @@ lesson.show(figure, "02_slope")
 #
 # An output pixel is a sum of products, plus a bias:
 #
-# $$y_{nijo} = b_o + \sum_{a,b,c} x_{n,\;i \cdot stride + a,\;j \cdot stride + b,\;c}\; w_{oabc}$$
+# $$y_{nijo} = b_o + \sum_{u,v,c} x_{n,\;i \cdot stride + u,\;j \cdot stride + v,\;c}\; w_{ouvc}$$
 #
-# In a product x w, a step of w is felt x times as much, and a step of x is felt w times; a step of
-# b as it is. All of it then counts dy times. That is one output pixel. But a weight serves many
-# output pixels, and an input pixel lies in many windows: their gradients add up.
+# If w grows by a little, y grows x times as much, and the loss dy times that. So an output pixel
+# gives dy x to the gradient of the weight, dy w to that of the pixel, and dy to that of the bias.
+# But a weight serves many output pixels, and an input pixel lies in many windows: what they give
+# adds up.
 #
 # **Blank 1**: what the output pixel (n, i, j, o) gives to db, dw and dx. The left sides belong to
 # the blank too: is `=` right, and is it one pixel of dx that gets something, or a window?
@@ -158,7 +160,8 @@ check.numeric_gradient(numeric_gradient)
 # %% [markdown]
 # ## Three gradients side by side
 # Yours, the measured one, and that of minicnn's own layer (`minicnn/layers/conv.py`), which in
-# float64 runs on loops like yours.
+# float64 runs on loops like yours. (dx agrees a little less with its measurement: a single pixel's
+# slope is so small that rounding takes more of it.)
 
 
 # %%
@@ -265,10 +268,11 @@ lesson.show(figure, "02_backward")
 lesson.number(f"{best['both sides, float64']:.0e}", "is the best step for both sides in float64")
 
 # %% [markdown]
-# The left branch is rounding, about $\epsilon / h$, with $\epsilon$ 1e-16 in float64 and 6e-8 in
-# float32. The right branch is that the loss bends: an error like $h$ on one side, but like $h^2$ on
-# both, because the bend adds the same to f(w + h) as to f(w - h), and the difference drops it. The
-# best h is where they meet: near $\sqrt[3]{\epsilon}$ for both sides, $\sqrt\epsilon$ for one.
+# The left branch is rounding, about $\varepsilon / h$, with $\varepsilon$ 1e-16 in float64 and 6e-8
+# in float32; where w + h is rounded to w, the measured slope is 0 and the error 1. The right branch
+# is that the loss bends: an error like $h$ on one side, but like $h^2$ on both, because the bend
+# adds the same to f(w + h) as to f(w - h), and the difference drops it. The best h is where they
+# meet: a few times $\sqrt[3]{\varepsilon}$ for both sides, $\sqrt\varepsilon$ for one.
 #
 # ## What can go wrong
 # - **The check runs in float32.** Look at the orange lines: only a few steps get below 1e-4, and a

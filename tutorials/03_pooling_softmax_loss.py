@@ -9,8 +9,9 @@
 # # 3. Pooling, ReLU, softmax and the weighted loss
 # Between the convolutions of SqueezeNet nothing has weights: ReLU cuts, pooling picks, softmax
 # makes probabilities, the loss compares them with the labels. But all gradients come through here,
-# and the loss decides which class pulls how hard. Here you write three of these backward passes,
-# and see why a network on imbalanced data first learns to say "nv" to everything.
+# and the loss decides which class pulls how hard. Here you write pooling's gradient, softmax and
+# the loss's gradient, and see why a network on imbalanced data first learns to say "nv" to
+# everything.
 #
 # **You need** tutorial 2. **It takes** a few seconds of computing.
 
@@ -58,7 +59,9 @@ lesson.show(figure, "03_which_pixel_won")
 # ## Backward through a maximum
 # A slope says what a small step does. A small step of the winner moves the output as much; a small
 # step of any other pixel moves nothing. So each dy goes to one pixel. Where several pixels are
-# equal, the first one gets it: minicnn, as other frameworks, lets exactly one win.
+# equal, the first one gets it: minicnn, as other frameworks, lets exactly one win. (`argmax` counts
+# through a window as if it were one long row; `np.unravel_index(k, window.shape)` makes row and
+# column of its answer.)
 #
 # **Blank 1**: where the gradient of output (n, i, j, c) goes. As before, the left side belongs to
 # the blank.
@@ -199,6 +202,7 @@ figure = lesson.figure(8, 3.4)
 left, right = figure.subplots(1, 2, sharey=True)
 rows = [f"{dataset.classes[k]}: {dataset.counts()[k]}" for k in order]
 ends = {}
+print(f"{'classes':13}", [dataset.classes[k] for k in order])
 for (name, formula), (marker, colour) in zip(ways.items(), looks, strict=True):
     weights = class_weights(dataset.counts(), formula)
     z = np.zeros(classes)
@@ -206,7 +210,7 @@ for (name, formula), (marker, colour) in zip(ways.items(), looks, strict=True):
         pull = -loss_gradient(np.tile(z, (len(labels), 1)), labels, weights).sum(axis=0)
         if t == 0:
             left.plot(pull[order], rows, marker, color=colour, label=name)
-            print(f"{name:10} pull on the logits:", np.round(pull[order], 2) + 0.0)
+            print(f"pull, {name:10}", (np.round(pull[order], 2) + 0.0).tolist())
         z += pull
     ends[name] = softmax(z[None])[0]
     right.plot(ends[name][order], rows, marker, color=colour)
@@ -219,7 +223,7 @@ for axes in (left, right):
 lesson.show(figure, "03_pooling_softmax_loss")
 most = order[-1]
 guessed = (
-    f"is the probability of {dataset.classes[most]} that no weights lead to, with no image seen"
+    f"is what a network says of {dataset.classes[most]}, trained without weights and without images"
 )
 lesson.number(f"{ends['no weights'][most]:.2f}", guessed)
 

@@ -218,7 +218,8 @@ for name in ("son_of_deepsqueeze", "deepsqueeze", "squeezenet"):
 # %% [markdown]
 # ## Four networks
 # A parameter takes 4 bytes in float32 and 1 in int8. (The thesis gives 5.8 MiB for its SqueezeNet:
-# its files held the optimizer's momentum as well, so 8 bytes a parameter.)
+# its files held the optimizer's momentum as well, so 8 bytes a parameter: 5.5 MiB, or 5.8 million
+# bytes.)
 
 # %%
 print(f"at {by(SIZE)}          parameters   multiply-adds   float32, MiB   int8, MiB")
@@ -250,7 +251,7 @@ for axes, name in zip(figure.subplots(1, 2), ("squeezenet", "alexnet"), strict=T
         axes.barh(rows, share, 0.38, color=color, hatch=hatch, ec="w", lw=0, label=what)
     axes.set_yticks(range(len(layers)), layers)
     axes.invert_yaxis()
-    axes.set(xlabel="share of the network's (%)", xlim=(0, 90))
+    axes.set(xlabel="share of the network's total (%)", xlim=(0, 90))
     axes.set_title(f"{name}: {total[0]:,} parameters,\n{total[1] / 1e9:.1f} billion multiply-adds")
 axes.legend(frameon=False, loc="upper right")
 lesson.show(figure, "04_fire_and_squeezenet")

@@ -261,7 +261,7 @@ for height, says in ((np.log(len(classes)), f"ln {len(classes)}"), (entropy, "on
     right.text(1.01, height, says, va="center", transform=right.get_yaxis_transform())
 left.set(xlabel="step", ylabel="loss", title="32 images", ylim=(0, 2.2))
 right.set(xlabel="step", title=f"{len(train):,} images")
-left.legend(title="start (rate)", frameon=False, loc="lower left")
+right.legend(title="start (rate)", frameon=False, loc="lower left")
 lesson.show(figure, "05_training_that_works")
 freed = outputs["He"].report()["balanced_accuracy"]
 lesson.number(f"{freed:.1%}", f"balanced accuracy, freed; trapped it is {1 / len(classes):.1%}")

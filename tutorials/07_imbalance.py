@@ -212,7 +212,7 @@ for place, way in enumerate(logits):
 axes.scatter(list(top1.values()), range(len(logits)), 60, "#cc6600", marker="s", label="top-1")
 axes.scatter(list(balanced.values()), range(len(logits)), 60, "#4477aa", label="balanced accuracy")
 axes.set_yticks(range(len(logits)), list(logits))
-axes.set(xlabel="test images, %", ylim=(len(logits) - 0.5, -0.5))
+axes.set(xlabel="on the test images, %", ylim=(len(logits) - 0.5, -0.5))
 axes.grid(axis="x", alpha=0.25)
 figure.legend(loc="outside upper center", ncols=2)
 lesson.show(figure, "07_imbalance")
@@ -221,10 +221,10 @@ lesson.number(f"{gain:+.1f}", "points of balanced accuracy by class weights")
 
 # %% [markdown]
 # Without an answer the column of the largest class is bright: whatever is in doubt ends there. Each
-# of the answers gives the rare classes more of their images, and takes some from the largest. Top-1
-# often falls for it, which is no failure: it is the price, and what a missed melanoma may cost is
-# no question of mathematics. With another seed the answers change places among themselves, for a
-# rare class has few test images, and each of them counts much.
+# of the answers gives most rare classes more of their images, and takes some from the largest.
+# Top-1 often falls for it, which is no failure: it is the price, and what a missed melanoma may
+# cost is no question of mathematics. With another seed the answers change places among themselves,
+# for a rare class has few test images, and each of them counts much.
 #
 # ## What can go wrong
 # - **Two answers at once.** Weights computed from all images, on an epoch that was thinned already,

@@ -117,7 +117,8 @@ check.calibration_error(calibration_error)
 
 # %% [markdown]
 # ## A network to look into
-# The released network knows photographs only. For painted lesions a SqueezeNet learns in a minute:
+# The released network knows photographs only. For painted lesions a SqueezeNet learns in a minute
+# (for photographs, with `--data`, in a few minutes):
 
 # %%
 run = Path(tempfile.mkdtemp()) / "run"
@@ -192,7 +193,8 @@ lesson.show(figure, "08_where_it_looks")
 
 # %% [markdown]
 # Yellow raises the logit most. The maps are coarse, 5x5 places here: the network's last layers see
-# no finer.
+# no finer. That the last two rows nearly agree is no accident: behind fire9 come only this
+# convolution and its mean, so Grad-CAM weighs the channels as the convolution does.
 #
 # ## Its worst mistakes
 # The wrong answers that it was surest of. Look for what they have in common: it tells you what to
@@ -216,7 +218,8 @@ lesson.show(figure, "08_worst_mistakes")
 # %% [markdown]
 # ## Calibration
 # Both networks on the same test images. The released one was trained on photographs; if these
-# images are painted, it has never seen anything like them. Does it say so?
+# images are painted, it has never seen anything like them. Does it say so? (With all of HAM10000 it
+# has trained on some of these images, and its curve flatters.)
 
 # %%
 p_released = released.probabilities(images)
@@ -252,7 +255,7 @@ lesson.number(f"{100 * error:.1f}", "points between what the network says and wh
 # - **Probabilities of a network far from its data mean nothing**, and nothing in them warns you. A
 #   device for real use needs a check of its own that the image is of the kind it was trained on.
 # - **What keeps a network from learning by heart makes it modest.** Images mixed in pairs (mixup)
-#   and class weights are why the blue line lies above the diagonal.
+#   and class weights are why the blue line lies mostly above the diagonal.
 # - **Few images in a bin** make its point jump. With 50 images the error is never 0, even for a
 #   perfectly calibrated network.
 #

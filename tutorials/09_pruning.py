@@ -48,7 +48,8 @@ for axes, path in zip(figure.subplots(1, 3), shown, strict=True):
     border = np.quantile(np.abs(w), 0.8) / w.std()
     axes.axvspan(-border, border, color=GREY, alpha=0.35, lw=0)
     axes.hist(w / w.std(), np.linspace(-5, 5, 101), color=BLUE)
-    axes.set(title=f"{path}\n{w.size:,} weights", xlabel="weight / deviation", yticks=[])
+    axes.set(title=f"{path}\n{w.size:,} weights", xlabel="weight / standard deviation", yticks=[])
+figure.axes[0].set_ylabel("number of weights")
 lesson.show(figure, "09_weights")
 
 # %% [markdown]
@@ -123,6 +124,15 @@ theirs = prune.PolynomialDecay(initial=0.5, final=0.9, begin=20, end=120, every=
 pairs = [(sparsity_at(step, 20, 120, 0.5, 0.9), theirs.sparsity(step)) for step in range(150)]
 print("steps 0, 20, 70, 120:", ", ".join(f"{pairs[step][0]:.3f}" for step in (0, 20, 70, 120)))
 print(f"from minicnn's schedule: at most {max(abs(a - b) for a, b in pairs):.1g} away")
+
+figure = lesson.figure(6, 2.4)
+axes = figure.subplots()
+axes.plot([100 * share for share, _ in pairs], color=BLUE, label="your schedule")
+turns = np.array([(step, 100 * share) for step, share in theirs.turns()])
+axes.plot(*turns.T, "o", color=ORANGE, label="weights are pruned")
+axes.set(xlabel="step", ylabel="zeros (% of the weights)", ylim=(0, 100))
+axes.legend(frameon=False, loc="lower right")
+lesson.show(figure, "09_schedule")
 
 # %% [markdown]
 # ## A network to prune
@@ -202,6 +212,30 @@ for scope in ("layer", "global"):
     print(f"pruned to 80 % with the scope {scope!r}: balanced accuracy {accuracy():.3f}")
 
 # %% [markdown]
+# Which arrays bear it best? Prune one at a time, and leave all others whole:
+
+# %%
+ALONE = (0.5, 0.8, 0.9, 0.95)
+sensitivity = np.zeros((len(values), len(ALONE)))
+for row, path in enumerate(values):
+    for column, share in enumerate(ALONE):
+        start_again()
+        params[path].value *= mask(params[path].value, share)
+        sensitivity[row, column] = accuracy()
+
+figure = lesson.figure(6, 3.6)
+axes = figure.subplots()
+drawn = axes.imshow(sensitivity, cmap="cividis", vmin=0, vmax=1, aspect="auto")
+for (row, column), value in np.ndenumerate(sensitivity):
+    colour = "white" if value < 0.5 else "black"
+    axes.text(column, row, f"{value:.2f}", ha="center", va="center", color=colour)
+axes.set_xticks(range(len(ALONE)), [f"{share:.0%}" for share in ALONE])
+axes.set_yticks(range(len(values)), [f"{path}, {w.size:,}" for path, w in values.items()])
+axes.set(xlabel="zeros in this array alone", ylabel="array, number of weights")
+figure.colorbar(drawn, label="balanced accuracy")
+lesson.show(figure, "09_sensitivity")
+
+# %% [markdown]
 # ## At once, and by the schedule
 # Now for the comparison, with one threshold for all. *Once*: prune, and measure. *Retrained*: three
 # more epochs, in the first half of which the share of zeros rises by your schedule. At 0 % this is
@@ -256,8 +290,8 @@ for _ in range(200):  # in turns, so that a busy moment of the machine hits both
 dense, sparse = np.median(np.reshape(times, (-1, 2))[20:], axis=0) * 1000
 print(f"int8, one image: {dense:.3f} ms with all weights, {sparse:.3f} ms with 90 % zeros")
 
-figure = lesson.figure(8, 3)
-left, right = figure.subplots(1, 2)
+figure = lesson.figure(10, 3)
+left, right, both = figure.subplots(1, 3)
 percent = 100 * np.array(SPARSITIES)
 left.plot(percent, retrained, "o-", color=BLUE, label="by the schedule, retrained")
 left.plot(percent, once, "s--", color=ORANGE, label="at once")
@@ -270,6 +304,11 @@ for (form, kilobytes), style in zip(sizes.items(), ("o-", "s--"), strict=True):
 right.set(xlabel="zeros (% of the weights)", ylabel="file after gzip (kB)")
 right.set_ylim(bottom=0)
 right.legend(frameon=False)
+both.plot(sizes["int8"], retrained, "o-", color=BLUE)
+for share, kilobytes, score in zip(percent, sizes["int8"], retrained, strict=True):
+    both.annotate(f"{share:.0f} %", (kilobytes, score), (4, -12), textcoords="offset points")
+both.set(xlabel="int8 file after gzip (kB)", ylabel="balanced accuracy, retrained", ylim=(0, 1))
+both.set_xlim(left=0)
 lesson.show(figure, "09_pruning")
 smaller = sizes["int8"][0] / sizes["int8"][2]
 print(f"balanced accuracy {retrained[0]:.3f} with all weights, {retrained[2]:.3f} with 80 % zeros")
@@ -279,8 +318,9 @@ lesson.number(
 
 # %% [markdown]
 # ## What can go wrong
-# - **The zeros come back.** An optimizer with momentum moves a weight whose gradient is zero, too.
-#   So the mask is applied again after each step (`Optimizer.step` in `minicnn/optim.py`).
+# - **The zeros come back.** A weight of zero still has a gradient, and momentum besides: the next
+#   step would move it. So the mask is applied again after each step (`Optimizer.step` in
+#   `minicnn/optim.py`).
 # - **The file is as large as before.** It is, until something compresses it. Whoever reports a size
 #   after pruning has to say which: `len(file)` does not change by a byte.
 # - **A share of zeros is taken for speed.** Only a kernel written for sparse weights, or removing

@@ -72,7 +72,7 @@ lesson.show(figure, "10_grid")
 # ReLU nothing is negative: there the zero point is -128, and all steps are spent on what occurs.
 #
 # **Blank 1**: from real numbers to int8. Divide by the scale, round to the nearest integer, add the
-# zero point, and what is below -128 or above 127 stays there.
+# zero point, and clip: what is below -128 becomes -128, what is above 127 becomes 127.
 
 
 # %%

@@ -7,9 +7,9 @@
 
 # %% [markdown]
 # # 11. A .tflite, byte by byte
-# What goes to the device is one file. Here you walk through its bytes by hand, with two functions
-# of three lines each, find the network in them, see where the bytes go, and change a single one so
-# that the Edge TPU would no longer take it.
+# What goes to the device is one file. Here you walk through its bytes by hand, with two short
+# functions, find the network in them, see where the bytes go, and change a single one so that the
+# Edge TPU would no longer take it.
 #
 # **You need** tutorial 10 (scales and zero points). **It takes** a few seconds of computing.
 
@@ -46,7 +46,7 @@ for place in range(80):
     axes.text(column, row, letter, family="monospace", ha="center", va="center", bbox=box)
 axes.set(xlim=(-0.6, 15.6), ylim=(4.7, -0.7), xticks=range(16), yticks=range(5))
 axes.set_yticklabels([f"{16 * row}" for row in range(5)])
-axes.set(title="the first 80 bytes", ylabel="offset")
+axes.set(title="the first 80 bytes", ylabel="position", xlabel="+ so many bytes")
 for name, colour in COLOURS.items():
     axes.plot([], [], "s", color=colour, markersize=9, label=name)
 figure.legend(frameon=False, loc="outside lower center", ncols=4)
@@ -236,9 +236,11 @@ lesson.show(figure, "11_tflite_byte_by_byte")
 
 # %% [markdown]
 # ## One byte too many
-# `edgetpu_compiler` maps an operation only if all its tensors are 8-bit integers with a scale.
-# minicnn's check has its rules as code. The type of a tensor is one byte in the file (int8 is 9,
-# float32 is 0). Change that byte of the first fire module's output:
+# `edgetpu_compiler` maps an operation only if its inputs, weights and outputs are 8-bit integers
+# with a scale (a bias has 32 bits). And it makes only one part for the chip: from the first
+# operation that it cannot map on, everything runs on the CPU, whatever its type. minicnn's check
+# has these rules as code. The type of a tensor is one byte in the file (int8 is 9, float32 is 0).
+# Change that byte of the first fire module's output:
 
 # %%
 changed = bytearray(content)

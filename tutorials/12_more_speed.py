@@ -46,8 +46,8 @@ lesson.show(figure, "12_orders")
 # Eight outputs of one pixel, each a sum of eight products. On the left, one sum after the other, as
 # in tutorial 1: every addition waits for the one before it, for the compiler may not change the
 # order in which floats are added. On the right, eight neighbouring steps (grey) belong to eight
-# different sums. A processor does them in *one* vector instruction, which takes 8 or 16 floats that
-# lie side by side in memory.
+# different sums. A processor does them in *one* vector instruction, which takes 4, 8 or 16 floats
+# that lie side by side in memory.
 #
 # ## The order of the loops
 # So the innermost loop has to run along the output channels, and the weights have to be stored so
@@ -198,8 +198,8 @@ for way, (run, repeats) in ways.items():
     answers[way] = y.copy()
 right = answers["compiled loops"]
 for way, s in speeds.items():
-    off = np.abs(answers.get(way, right) - right).max()
-    print(f"{way:30} {s:9.4f} billion multiply-adds a second, at most {off:.0e} off")
+    off = f", at most {np.abs(answers[way] - right).max():.0e} off" if way in answers else ""
+    print(f"{way:30} {s:9.4f} billion multiply-adds a second{off}")
 
 # %% [markdown]
 # ## How high is the ceiling?

@@ -14,6 +14,7 @@ import argparse
 import functools
 import os
 import sys
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from types import EllipsisType
@@ -37,7 +38,8 @@ class Message(Exception):
     """Something for the student to read: shown as it is, without a traceback."""
 
     def _render_traceback_(self) -> list[str]:  # IPython asks for it
-        return [str(self)]
+        # JupyterLab breaks long lines anywhere, in words and numbers too
+        return [line for part in str(self).splitlines() for line in textwrap.wrap(part, 88)]
 
 
 class StillBlank(Message):
@@ -92,9 +94,10 @@ def _refuse_blank(name: str, result: Any) -> None:
 
 
 def _reminder(name: str) -> str:
+    then = "run that cell, then this one" if _notebook() else "run this again"
     return (
-        f"`{name}` still has its blank: replace the `...` by code of your own, and run this again. "
-        f"The cell after it holds a solution."
+        f"`{name}` still has its blank: replace the `...` by code of your own, and {then}. "
+        "The cell after it holds a solution."
     )
 
 

@@ -1,5 +1,7 @@
 """What students get wrong in tutorial 1, and what its checks then say."""
 
+import math
+
 import numpy as np
 import pytest
 
@@ -13,7 +15,10 @@ from lesson import Wrong
         (lambda size, k, s, p: (size + 2 * p - k) // s, "first place counts"),
         (lambda size, k, s, p: (size + p - k) // s + 1, "both sides"),
         (lambda size, k, s, p: (size + 2 * p - k) / s + 1, "not a whole number"),
-        (lambda size, k, s, p: size - k + 1, "stride and padding"),
+        (lambda size, k, s, p: size - k + 1, r"What of the stride\?"),
+        (lambda size, k, s, p: (size - k) // s + 1, r"What of the padding\?"),
+        (lambda size, k, s, p: math.ceil((size + 2 * p - k) / s) + 1, "round down"),
+        (lambda size, k, s, p: (size - k) // s + 1 + 2 * p, "before dividing"),
         (lambda size, k, s, p: [size], "has the shape"),
         (lambda size, k, s, p: "five", "is a str, wanted a number"),
     ],
@@ -40,6 +45,18 @@ def convolution(inner, stride_used=True):
     return conv2d
 
 
+def strided(rows=True, columns=True):
+    """Right, but for a stride that is forgotten in one direction."""
+
+    def conv2d(x, w, b, stride):
+        y = convolution(right)(x, w, b, stride)
+        every = convolution(right)(x, w, b, 1)
+        chosen = every[:, :: stride if rows else 1, :: stride if columns else 1]
+        return chosen[:, : y.shape[1], : y.shape[2]]
+
+    return conv2d
+
+
 def right(window, w, b):
     return (window * w).sum() + b
 
@@ -57,6 +74,10 @@ def right(window, w, b):
         (lambda x, w, b, s: convolution(right)(x, w, b, s)[:, :-1], "has the shape"),
         (convolution(lambda window, w, b: right(window, w[..., None], b)), "off in"),
         (lambda x, w, b, s: convolution(right)(x, w[:, :, :, :2], b, s), r"w\[o, row"),
+        (convolution(lambda window, w, b: window * w + b), r"Is \.sum\(\) missing"),
+        (lambda x, w, b, s: convolution(right)(x, w, np.tile(b, (len(b), 1)), s), "b written for"),
+        (strided(rows=False), r"begin at i \* stride"),
+        (strided(columns=False), r"begin at j \* stride"),
         (convolution(lambda window, w, b: np.nan), "off in"),
         (convolution(lambda window, w, b: right(window, w, b) * 1.01), "off in"),
     ],

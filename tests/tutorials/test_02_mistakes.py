@@ -68,6 +68,40 @@ def pixel_for_window(x, w, dy, stride):
     return dx, dw, db
 
 
+def every_output(change, which):
+    """The right gradients, one of them spoilt: 0 is dx, 1 dw, 2 db."""
+
+    def conv2d_backward(x, w, dy, stride):
+        result = list(right(x, w, dy, stride))
+        result[which] = change(result[which], dy)
+        return tuple(result)
+
+    return conv2d_backward
+
+
+def only_the_pixel(x, w, dy, stride):
+    dx, dw, db = right(x, w, dy, stride)
+    dx[...] = 0
+    for n, i, j, o in np.ndindex(dy.shape):
+        dx[n, i, j] += (dy[n, i, j, o] * w[o]).sum()
+    return dx, dw, db
+
+
+def w_for_x(x, w, dy, stride):
+    dx, dw, db = right(x, w, dy, stride)
+    return dx, sum(dy[place][:, None, None, None] * w for place in np.ndindex(dy.shape[:3])), db
+
+
+def x_for_w(x, w, dy, stride):
+    dx, dw, db = right(x, w, dy, stride)
+    dx[...] = 0
+    for n, i, j, o in np.ndindex(dy.shape):
+        a, c = i * stride, j * stride
+        rows, columns = slice(a, a + w.shape[1]), slice(c, c + w.shape[2])
+        dx[n, rows, columns] += dy[n, i, j, o] * x[n, rows, columns]
+    return dx, dw, db
+
+
 def turned_dw(old, slope, seen):
     return old + slope * seen[::-1, ::-1]
 
@@ -107,6 +141,10 @@ def transposed_dx(x, w, dy, stride):
         (backward(dx=lambda old, slope, w: old + slope * w[::-1, ::-1]), r"^dx.*\n.*turned around"),
         (backward(dx=lambda old, slope, w: old), "Nothing was added to dx"),
         (transposed_dx, r"^dx.*\n.*exchanged"),
+        (every_output(lambda db, dy: db * dy.shape[-1], 2), "Inside the loop over o"),
+        (only_the_pixel, "A window of dx gets something"),
+        (w_for_x, r"^dw.*\n.*exchanged"),
+        (x_for_w, r"^dx.*\n.*exchanged"),
         (spoils_x, "x was changed"),
         (backward(dw=lambda old, slope, seen: old + slope * seen[: seen.shape[1]]), "KH rows"),
         (pixel_for_window, "KH rows"),
@@ -154,6 +192,8 @@ def moves_w(f, w, step, h):
         (lambda f, w, step, h: (f(w + step) - f(w - step)) / h, r"it is 2 \* h"),
         (lambda f, w, step, h: (f(w + step) - f(w - step)) / 2 * h, "parentheses"),
         (lambda f, w, step, h: f(w + step) - f(w - step), "divide by the way"),
+        (lambda f, w, step, h: f(w + step) - f(w - step) / (2 * h), "around the difference"),
+        (lambda f, w, step, h: abs(central(f, w, step, h)), "can be negative"),
         (lambda f, w, step, h: -central(f, w, step, h), "sign"),
         (lambda f, w, step, h: (f(w + h) - f(w - h)) / (2 * h), "moved at once"),
         (lambda f, w, step, h: (f(w + step) - f(w - step)) / (2 * step), "number h"),

@@ -123,6 +123,15 @@ def right_softmax(z):
     return e / np.sum(e, axis=1, keepdims=True)
 
 
+def shifted(z):
+    return np.exp(z - z.max(axis=1, keepdims=True))
+
+
+def column_maximum(z):
+    e = np.exp(z - z.max(axis=0))
+    return e / e.sum(axis=1, keepdims=True)
+
+
 def overall_maximum(z):
     e = np.exp(z - z.max())
     return e / e.sum(axis=1, keepdims=True)
@@ -160,6 +169,10 @@ def spoils_logits(z):
         (lambda z: np.exp(z) / np.exp(z).sum(axis=0, keepdims=True), "axis=1"),
         (lambda z: right_softmax(z.T).T, "columns add up"),
         (lambda z: np.exp(z) / np.exp(z).sum(), "All images together"),
+        (lambda z: shifted(z) / shifted(z).sum(), "All images together"),
+        (lambda z: shifted(z) / np.exp(z).sum(axis=1, keepdims=True), "of the shifted e"),
+        (column_maximum, "each column's maximum"),
+        (lambda z: right_softmax(np.clip(z, -80, 80)), r"(?s)^(?!.*together).*off in"),
         (without_keepdims, "keepdims=True"),
         (maximum_without_keepdims, "keepdims=True"),
         (no_keepdims_at_all, "keepdims=True"),
@@ -192,6 +205,11 @@ def gradient(inner):
     return loss_gradient
 
 
+def whole_rows(p, y, w, k):
+    p[k] -= 1
+    return p * w[k][:, None] / len(p)
+
+
 @pytest.mark.parametrize(
     ("inner", "says"),
     [
@@ -214,6 +232,11 @@ def gradient(inner):
         (lambda p, y, w, k: (p - k) * w[k][:, None] / len(p), "one-hot"),
         (lambda p, y, w, k: (w[k] * -np.log((p * y).sum(axis=1))).mean(), "That is the loss"),
         (lambda p, y, w, k: (p - y)[:, k.max() + 1] * w, "np.eye"),
+        (lambda p, y, w, k: (p - y) * w[k][:, None] / p.shape[1], "not by the classes"),
+        (lambda p, y, w, k: ((p - y) * w[k][:, None]).mean(axis=0), "only the division by N"),
+        (lambda p, y, w, k: ((p - y) * w[k][:, None]).mean(), "only the division by N"),
+        (lambda p, y, w, k: p, "Where is the label"),
+        (whole_rows, "1 from whole rows"),
         (lambda p, y, w, k: p.argmax(axis=1), "has the shape"),
     ],
 )

@@ -31,6 +31,8 @@ def right(y, dy):
         (lambda y, dy: np.maximum((alpha(y) * dy).sum(axis=-1), 0), "exchanged"),
         (lambda y, dy: (dy.mean(axis=PLACES) * y).sum(axis=-1), "keepdims=True"),
         (lambda y, dy: right(y, dy).sum(axis=0), "has the shape"),
+        (lambda y, dy: max((alpha(dy) * y).sum(axis=-1), 0), "np.maximum"),
+        (lambda y, dy: np.max(0, (alpha(dy) * y).sum(axis=-1)), "np.maximum"),
     ],
 )
 def test_heat_maps(grad_cam, says):
@@ -61,6 +63,7 @@ def gap(confidence, right):
         (by_bin(lambda c, r, share, bins: gap(c, r) * len(c)), "divide by the number"),
         (by_bin(lambda c, r, share, bins: gap(c, r) ** 2 * share), "squared"),
         (by_bin(lambda c, r, share, bins: gap(c, ~r) * share), "Wrong answers"),
+        (lambda c, r, bins: np.abs(r - c).mean(), "First the means"),
     ],
 )
 def test_calibration(calibration_error, says):

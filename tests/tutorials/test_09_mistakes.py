@@ -30,6 +30,11 @@ def unflattened(w, sparsity):
     return keep
 
 
+def by_count(more):
+    """Off by one, or ``>`` in place of ``>=``."""
+    return lambda w, s: right(w, (round(s * w.size) + more) / w.size)
+
+
 def rowwise(w, sparsity):
     return np.stack([right(row, sparsity) for row in w])
 
@@ -50,6 +55,9 @@ def rowwise(w, sparsity):
         (unflattened, "last axis"),
         (lambda w, s: np.argsort(np.abs(w), axis=None)[: int(s * w.size)], "has the shape"),
         (lambda w, s: np.ones(w.shape)[np.abs(w)], "last axis"),
+        (by_count(+1), "One weight too many"),
+        (by_count(-1), "One weight too few"),
+        (lambda w, s: np.argsort(np.abs(w), axis=None).reshape(w.shape) >= s * w.size, "ranks"),
         (lambda w, s: right(w, s * 0.9), "off in"),
         (lambda w, s: np.full(w.shape, np.nan), "off in"),
         (lambda w, s: "all", "is a str"),

@@ -25,6 +25,7 @@ def wrapping(values):
         (lambda x, s, z: clipped(x / s + z), "only cuts off"),
         (lambda x, s, z: clipped(x // s + z), "rounds down"),
         (lambda x, s, z: clipped(np.ceil(x / s) + z), "not up"),
+        (lambda x, s, z: clipped((x / s + 0.5).astype(int) + z), "off for negative"),
         (lambda x, s, z: wrapping(np.rint(x / s) + z), "wrap around"),
         (lambda x, s, z: wrapping(x / s + z), "only cuts off"),
         (lambda x, s, z: np.rint(x / s) + z, "Some are no int8"),

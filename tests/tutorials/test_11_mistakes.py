@@ -43,6 +43,12 @@ def field(
     return asked
 
 
+def wide_entry(content, t, number):
+    v = t - i32(content, t)
+    inside = u32(content, v + 4 + 2 * number) if 4 + 2 * number < u16(content, v) else 0
+    return t + inside if inside else 0
+
+
 @pytest.mark.parametrize(
     ("yours", "says"),
     [
@@ -58,6 +64,7 @@ def field(
         (field(found=lambda t, v, inside: inside), "add the table's position"),
         (field(found=lambda t, v, inside: v + inside), "not the vtable's"),
         (field(read=lambda c, p: struct.unpack_from(">H", c, p)[0]), "Little-endian"),
+        (wide_entry, "An entry of the vtable has 2 bytes"),
         (lambda content, t, number: 4 + 2 * number, "wanted 28"),
         (lambda content, t, number: "28", "gives '28', wanted 28"),
     ],
@@ -76,6 +83,7 @@ def test_fields(yours, says):
         (lambda c, p: (p + 4, u32(c, p)), "holds only the way"),
         (lambda c, p: (p + u32(c, p) + 4, u32(c, p)), "That is the offset"),
         (lambda c, p: (p + u32(c, p) + 4, c[p + u32(c, p)]), "4 bytes: u32"),
+        (lambda c, p: (p + u32(c, p) + 4, u16(c, p + u32(c, p))), "4 bytes: u32"),
         (lambda c, p: (p + u32(c, p) + 4, u32(c, p + u32(c, p) + 4)), "first element"),
         (
             lambda c, p: (p + u32(c, p) + 4, struct.unpack_from(">I", c, p + u32(c, p))[0]),

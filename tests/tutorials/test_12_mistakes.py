@@ -50,9 +50,25 @@ def last_product(x, w, b, y):
     return y
 
 
+def begins_anew(axis):
+    """The sums begin with the bias inside the loop over kh (0), kw (1) or c (2)."""
+
+    def conv_rows(x, w, b, y):
+        for i, j, o in np.ndindex(y.shape):
+            for place in np.ndindex(w.shape[:3]):
+                if not any(place[axis + 1 :]):
+                    y[i, j, o] = b[o]
+                y[i, j, o] += right(x, w, (i, j, *place, o))
+        return y
+
+    return conv_rows
+
+
 @pytest.mark.parametrize(
     ("conv_rows", "says"),
     [
+        *((begins_anew(axis), "again and again") for axis in range(3)),
+        (lambda x, w, b, y: rows(right)(x, w, b, y.copy()), "another array"),
         (rows(right, begin=lambda y, b: 0), "bias is missing"),
         (rows(right, begin=lambda y, b: y), "what y held before"),
         (rows(right, begin=lambda y, b: y + b), "on top of what y held"),
@@ -110,11 +126,12 @@ def taps(N, H, W, C, OC, KH, KW):
         (count(lambda N, H, W, C, OC, KH, KW: N * OC * (H - KH) * (W - KW), taps), r"\+ 1"),
         (count(places, lambda N, H, W, C, OC, KH, KW: KH * KW * C * OC), "OC is in it twice"),
         (count(places, lambda N, H, W, C, OC, KH, KW: KH * KW), "C channels deep"),
+        (count(places, lambda N, H, W, C, OC, KH, KW: KH * KW * C * C), "C is in it twice"),
         (count(lambda *sizes: places(*sizes) // sizes[4], taps), "each of the OC"),
         (count(places, lambda N, H, W, C, OC, KH, KW: C), "KH . KW pixels"),
         (count(places, lambda *sizes: 1), "KH . KW pixels"),
         (count(places, lambda *sizes: 4 * taps(*sizes)), "not bytes"),
-        (lambda x_shape, w_shape: math.prod(x_shape), "wanted 243"),
+        (lambda x_shape, w_shape: math.prod(x_shape), "wanted 675"),
         (lambda x_shape, w_shape: x_shape, "has the shape"),
     ],
 )

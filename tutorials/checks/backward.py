@@ -19,6 +19,7 @@ LAST_IMAGE = "Only the last image is in it: gradients add up over all images of 
 STRIDE = "Is the stride in it? Window (i, j) begins at row i * stride, column j * stride."
 FIRST_IMAGE = "Everything is done with image 0: x[n, ...], dx[n, ...]."
 TURNED = "The window is turned around: w[o, 0, 0] met the first pixel of x, top left, in forward."
+FELT = "x and w are exchanged: a step of w is felt x times, a step of x is felt w times."
 EXCHANGED = "Rows and columns of the window are exchanged."
 
 
@@ -71,6 +72,9 @@ def _db_mistakes(dy: np.ndarray) -> list[Mistake]:
         Mistake(dy[-1].sum(axis=(0, 1)), LAST_IMAGE),
         Mistake(dy[0].sum(axis=(0, 1)), FIRST_IMAGE),
         Mistake(np.full_like(summed, dy.sum()), "Each output has a bias of its own: dy[..., o]."),
+        Mistake(
+            summed * len(summed), "Inside the loop over o it is db[o] += dy[n, i, j, o], that o's."
+        ),
         Mistake(np.full_like(summed, pixels), "How steep is the loss there? dy is missing."),
         Mistake(-summed, "The sign is turned around."),
     ]
@@ -91,6 +95,7 @@ def _dw_mistakes(x: np.ndarray, w: np.ndarray, dy: np.ndarray, stride: int) -> I
     yield Mistake(right / len(x), "It is divided by N: dy says already what each image counts.")
     yield Mistake(right / dy[..., 0].size, "A sum is wanted, not the mean over the places.")
     yield Mistake(dw(x, np.ones_like(dy)), "How steep is the loss there? dy is missing.")
+    yield Mistake(dy.sum(axis=(0, 1, 2))[:, None, None, None] * w, FELT)
     yield Mistake(right[:, ::-1, ::-1], TURNED)
     if right.shape[1] == right.shape[2]:
         yield Mistake(right.transpose(0, 2, 1, 3), EXCHANGED)
@@ -128,6 +133,14 @@ def _dx_mistakes(x: np.ndarray, w: np.ndarray, dy: np.ndarray, stride: int) -> I
         yield Mistake(dx(w.transpose(0, 2, 1, 3), dy), EXCHANGED)
     yield Mistake(dx(w, np.ones_like(dy)), "How steep is the loss there? dy is missing.")
     yield Mistake(dx(np.ones_like(w), dy), "A step of x is felt w times as much: w is missing.")
+    whole = np.zeros_like(right)
+    for n, i, j in np.ndindex(*dy.shape[:3]):
+        whole[n, i, j] += np.tensordot(dy[n, i, j], w, 1).sum()
+    yield Mistake(whole, "A window of dx gets something: each of its pixels by its own weight.")
+    felt = np.zeros_like(right)
+    for place, seen in _windows(dy.shape, w, stride):
+        felt[seen] += dy[place].sum() * x[seen]
+    yield Mistake(felt, FELT)
     yield Mistake(
         dx(w[:1].repeat(len(w), 0), dy), "Each output has weights of its own: w[o] goes with o."
     )
@@ -164,11 +177,13 @@ def _overwritten(
 
 def numeric_gradient(yours: Callable[[Function, np.ndarray, float], np.ndarray]) -> None:
     """Cubes with a large step, where every wrong quotient shows; then another function."""
-    _numeric(
-        yours, "the slope of the sum of w ** 3", lambda w: (w**3).sum(), np.array([1.0, 2, 3]), 0.5
-    )
+    _numeric(yours, "the slope of w[0]³ - w[1]³ + w[2]³", _cubes, np.array([1.0, 2, 3]), 0.3)
     w = np.random.default_rng(0).standard_normal((2, 3))
     _numeric(yours, "the slope of exp(w.sum()) * w[0, 0]", _uneven, w, 0.1)
+
+
+def _cubes(w: np.ndarray) -> float:
+    return float((w**3 * [1, -1, 1]).sum())
 
 
 def _uneven(w: np.ndarray) -> float:
@@ -191,6 +206,11 @@ def _numeric(yours: Callable, what: str, f: Function, w: np.ndarray, h: float) -
         Mistake(right / 2, way),
         Mistake(2 * h * right, "The change alone is no slope yet: divide by the way, 2 * h."),
         Mistake(h * h * right, "Python reads a / 2 * h as (a / 2) * h: parentheses around 2 * h."),
+        Mistake(
+            slopes(lambda step: f(w + step) - f(w - step) / (2 * h)),
+            "Only f(w - step) was divided: parentheses around the difference.",
+        ),
+        Mistake(np.abs(right), "A slope can be negative: the function may fall."),
         Mistake(-right, "The sign is turned around: f(w + step) - f(w - step)."),
         Mistake(
             np.full(w.shape, (f(w + h) - f(w - h)) / (2 * h)),

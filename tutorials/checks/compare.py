@@ -78,5 +78,5 @@ def _difference(
     worst = np.abs(got - right)[bad].max()
     return (
         f"{what} is off in {bad.sum()} of {bad.size} places, by up to {worst:.3g}. "
-        f"The first: {what}[{place}] is {got[first]:.6g}, wanted {right[first]:.6g}."
+        f"The first, at [{place}], is {got[first]:.6g}, wanted {right[first]:.6g}."
     )

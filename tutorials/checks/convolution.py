@@ -27,7 +27,12 @@ def out_size(yours: Callable[[int, int, int, int], int]) -> None:
         mistakes = (
             Mistake((size + padding - kernel) // stride + 1, "Padding is on both sides."),
             Mistake(room // stride, "The first place counts too: is there a + 1?"),
-            Mistake(size - kernel + 1, "What of stride and padding?"),
+            Mistake(size - kernel + 1, f"What of the {'stride' if stride > 1 else 'padding'}?"),
+            Mistake(
+                (size - kernel) // stride + 1 + 2 * padding,
+                "Padding makes the image larger: add it before dividing.",
+            ),
+            Mistake(-(-room // stride) + 1, "A window that does not fit is left out: round down."),
             Mistake(room + 1, "With a stride of 2 only every second place counts."),
             Mistake((size + 2 * padding) // stride - kernel + 1, "Take the kernel off first."),
             Mistake((room + 1) // stride, "Divide first, then add the first place."),
@@ -61,6 +66,14 @@ def _one(yours: Conv, what: str, x: np.ndarray, w: np.ndarray, b: np.ndarray, st
             "The window is turned around: w[o, 0, 0] belongs to the first pixel, top left.",
         ),
         Mistake(_unstrided(x, w, b, stride), "Is the stride in it? Rows begin at i * stride."),
+        Mistake(
+            _unstrided(x, w, b, stride, rows=stride),
+            "Rows have their stride, columns not: they begin at j * stride.",
+        ),
+        Mistake(
+            _unstrided(x, w, b, stride, columns=stride),
+            "Columns have their stride, rows not: they begin at i * stride.",
+        ),
         Mistake(_conv2d(x[..., :1], w[..., :1], b, stride), "Only the first channel was added up."),
         Mistake(
             _conv2d(x[:1].repeat(len(x), 0), w, b, stride), "All outputs show image 0: x[n, ...]."
@@ -74,9 +87,14 @@ def _one(yours: Conv, what: str, x: np.ndarray, w: np.ndarray, b: np.ndarray, st
     try:
         y = yours(x, w, b, stride)
     except (IndexError, ValueError) as error:
+        if "sequence" in str(error):
+            raise Wrong(
+                f"{what}: an output pixel is one number, and this is an array. Is .sum() missing, "
+                "or b written for b[o], or w for w[o]?"
+            ) from None
         raise Wrong(
-            f"{what}: {error}. Is w read as w[o, row, column, channel], and do the windows end "
-            "inside the image?"
+            f"{what}: {str(error).rstrip('. ')}. Is w read as w[o, row, column, channel], and do "
+            "the windows end inside the image?"
         ) from None
     same(what, y, _conv2d(x, w, b, stride), mistakes, AXES)
 
@@ -86,7 +104,9 @@ def _conv2d(x: np.ndarray, w: np.ndarray, b: np.ndarray, stride: int) -> np.ndar
     return np.einsum("nijcab,oabc->nijo", windows[:, ::stride, ::stride], w) + b
 
 
-def _unstrided(x: np.ndarray, w: np.ndarray, b: np.ndarray, stride: int) -> np.ndarray:
-    """As many outputs as with the stride, of windows that lie side by side without it."""
+def _unstrided(
+    x: np.ndarray, w: np.ndarray, b: np.ndarray, stride: int, rows: int = 1, columns: int = 1
+) -> np.ndarray:
+    """As many outputs as with the stride, of windows ``rows`` and ``columns`` apart instead."""
     OH, OW = _conv2d(x, w, b, stride).shape[1:3]
-    return _conv2d(x, w, b, 1)[:, :OH, :OW]
+    return _conv2d(x, w, b, 1)[:, ::rows, ::columns][:, :OH, :OW]

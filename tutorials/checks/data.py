@@ -43,7 +43,8 @@ def _one(yours: Split, what: str, lesions: np.ndarray, fraction: float, seed: in
     if not len(test):
         raise Wrong(
             f"{what}: the test side is empty, wanted {wanted} lesions. Are "
-            "positions of lesions compared with their names?"
+            "positions of lesions compared with their names? (np.isin takes an array or a list, "
+            "not a set.)"
         )
     both = np.intersect1d(lesions[train], lesions[test])
     if len(both):
@@ -91,7 +92,10 @@ def _count(what: str, lesions: np.ndarray, test: np.ndarray, fraction: float, wa
         return
     why = "Is it the fraction of the lesions?"
     if abs(got - (all_of_them - exact)) < 1:
-        why = "Train and test are exchanged."
+        why = (
+            "Train and test are exchanged, or each lesion was drawn by a coin of its own: "
+            "rng.permutation and a slice give the exact number."
+        )
     elif abs(got - fraction * len(lesions)) < 1:
         why = "That is the fraction of the images: count the lesions, each name once."
     elif got < wanted:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
-
 from checks.compare import Mistake, same
 from lesson import Wrong
 
@@ -39,7 +37,7 @@ def fire_cost(yours: Callable[[int, int, int, int, int], tuple[int, int]]) -> No
     for H, W, C, S, E in ((3, 4, 12, 2, 4), (55, 55, 64, 16, 64), (13, 13, 512, 64, 256)):
         what = f"fire_cost(H={H}, W={W}, C={C}, squeeze={S}, expand={E})"
         given = yours(H, W, C, S, E)
-        if np.shape(given) != (2,):
+        if not isinstance(given, tuple | list) or len(given) != 2:
             raise Wrong(f"{what}: wanted two numbers, the multiply-adds and the channels.")
         macs, channels = given
         _channels(f"the channels of {what}", channels, C, S, E)

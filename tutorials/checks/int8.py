@@ -15,7 +15,7 @@ Conv = Callable[[np.ndarray, int, np.ndarray, np.ndarray], np.ndarray]
 
 def quantize(yours: Quantize) -> None:
     """Steps of a half first, with one value beyond either end; then random ones. No ties."""
-    few = np.array([0.0, 0.5, 0.8, -0.8, 10.0, -100.0, 100.0])
+    few = np.array([0.0, 0.5, 0.6, 0.8, -0.6, -0.8, 10.0, -100.0, 100.0])
     _quantize(yours, f"quantize({few.tolist()}, scale=0.5, zero_point=3)", few, 0.5, 3)
     many = np.random.default_rng(0).normal(1, 2, (40, 5)).astype(np.float32)
     _quantize(yours, "quantize(x, scale=0.02, zero_point=-90) for random x", many, 0.02, -90)
@@ -32,6 +32,10 @@ def _quantize(yours: Quantize, what: str, x: np.ndarray, scale: float, zero: int
     candidates = (
         (np.clip(whole, -128, 127), "The zero point is missing."),
         (np.clip(whole - zero, -128, 127), "The zero point is added, not subtracted."),
+        (
+            np.clip(np.trunc(steps + 0.5) + zero, -128, 127),
+            "int(x + 0.5) is off for negative numbers: np.round.",
+        ),
         (np.clip(np.trunc(steps) + zero, -128, 127), _TRUNCATED),
         (np.clip(np.trunc(steps + zero), -128, 127), _TRUNCATED),
         (np.clip(np.floor(steps) + zero, -128, 127), _TRUNCATED),
@@ -119,7 +123,14 @@ def _conv(yours: Conv, what: str, x: np.ndarray, zero: int, w: np.ndarray, b: np
         (_sums(x, w, b, zero, zero, "products"), int8),
         (_sums(x, w[:, ::-1, ::-1], b, zero, zero), "The window is turned around."),
     ]
-    same(what, yours(x, zero, w, b), right, [Mistake(*each) for each in candidates], "i j o", 1e-9)
+    try:
+        got = yours(x, zero, w, b)
+    except (ValueError, IndexError) as error:
+        raise Wrong(
+            f"{what}: {error}. One number is wanted: the window x[i:i+3, j:j+3], less x_zero, "
+            "times w[o], its .sum(), and b[o]."
+        ) from None
+    same(what, got, right, [Mistake(*each) for each in candidates], "i j o", 1e-9)
 
 
 def _sums(

@@ -30,7 +30,8 @@ def _grad_cam(yours: Callable, what: str, y: np.ndarray, dy: np.ndarray) -> None
         Mistake(heat(mean), "What speaks against the class is still in it: cut off below 0."),
         Mistake(
             np.maximum(heat(dy), 0),
-            "Each place has its own gradient here: take dy's mean over the places first.",
+            "Each place has its own gradient here: take dy's mean over the places (axes 1 and 2) "
+            "first.",
         ),
         Mistake(heat(dy), "Take dy's mean over the places first, and cut off below 0 at the end."),
         Mistake(np.maximum(heat(mean * h * w), 0), "dy was summed over the places, not averaged."),
@@ -50,7 +51,11 @@ def _grad_cam(yours: Callable, what: str, y: np.ndarray, dy: np.ndarray) -> None
     )
     try:
         got = yours(y, dy)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
+        if "truth value" in str(error) or "scalar" in str(error):
+            raise Wrong(f"{what}: compare place by place, np.maximum(heat, 0), not max.") from None
+        if isinstance(error, TypeError):
+            raise
         raise Wrong(
             f"{what}: {error}. keepdims=True keeps the weights (N, 1, 1, C), which fits y."
         ) from None
@@ -93,6 +98,10 @@ def _calibration_error(
         Mistake(
             len(right) * float((share * np.abs(gap)).sum()),
             "Counts are no shares: divide by the number of all images.",
+        ),
+        Mistake(
+            float(np.abs(right - confidence).mean()),
+            "First the means of a bin, then their gap: one answer is right or wrong, never 0.8.",
         ),
         Mistake(float((share * gap**2).sum()), "The gap is squared: wanted is its absolute value."),
         Mistake(

@@ -127,6 +127,9 @@ def _spread(
     return dx
 
 
+SHIFTED_SUM = "The sum is of the shifted e, too: shift first, then e, then divide."
+
+
 def softmax(yours: Callable[[np.ndarray], np.ndarray]) -> None:
     """Logarithms first, whose softmax one can see; then random, large, and very unlike rows."""
     _softmax(yours, "p", np.log([[1.0, 3.0], [4.0, 1.0]]))  # 1/4 3/4; 4/5 1/5
@@ -169,16 +172,27 @@ def _quietly(yours: Callable, logits: np.ndarray) -> np.ndarray:
 
 
 def _softmax(yours: Callable, what: str, logits: np.ndarray) -> None:
+    with np.errstate(all="ignore"):  # with large logits a mistake may give no number
+        mistakes = _softmax_mistakes(logits)
+    same(what, _quietly(yours, logits), _rows(logits), mistakes, "n k")
+
+
+def _softmax_mistakes(logits: np.ndarray) -> list[Mistake]:
     right = _rows(logits)
     e = np.exp(np.minimum(logits, 100))
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    by_columns = np.exp(np.minimum(logits - logits.max(axis=0), 100))
+    together = "All images together add up to 1, not each: axis=1."
     mistakes = [
+        *(Mistake(one / one.sum(), together) for one in (e, shifted) if len(logits) > 1),
         Mistake(_rows(logits.T).T, "The columns add up to 1, not the rows: axis=1."),
-        Mistake(e / e.sum(), "All images together add up to 1, not each: axis=1."),
-        Mistake(e, "They do not add up to 1 yet: divide by each row's sum."),
+        Mistake(shifted / e.sum(axis=1, keepdims=True), SHIFTED_SUM),
         Mistake(
-            np.exp(logits - logits.max(axis=1, keepdims=True)),
-            "They do not add up to 1 yet: divide by each row's sum.",
+            by_columns / by_columns.sum(axis=1, keepdims=True),
+            "That is each column's maximum: axis=1 runs along a row instead.",
         ),
+        Mistake(e, "They do not add up to 1 yet: divide by each row's sum."),
+        Mistake(shifted, "They do not add up to 1 yet: divide by each row's sum."),
         Mistake(np.log(np.maximum(right, 1e-300)), "That is ln p: the probabilities are wanted."),
         Mistake(_rows(-logits), "The largest logit has the least probability: a sign is wrong."),
         Mistake(e / (1 + e), "That is the sigmoid: each class for itself. Rows add up to 1."),
@@ -191,13 +205,21 @@ def _softmax(yours: Callable, what: str, logits: np.ndarray) -> None:
         )
     if logits.shape[0] == logits.shape[1]:
         other = "Row n got another row's maximum or sum: keepdims=True keeps them as a column."
-        mistakes.append(Mistake(e / e.sum(axis=1), other))
-        mistakes.append(Mistake(_rows(logits - logits.max(axis=1)), other))
-        shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-        mistakes.append(Mistake(shifted / shifted.sum(axis=1), other))
-        shifted = np.exp(logits - logits.max(axis=1))
-        mistakes.append(Mistake(shifted / shifted.sum(axis=1), other))
-    same(what, _quietly(yours, logits), right, mistakes, "n k")
+        across = np.exp(logits - logits.max(axis=1))
+        mistakes += [
+            Mistake(e / e.sum(axis=1), other),
+            Mistake(_rows(logits - logits.max(axis=1)), other),
+            Mistake(shifted / shifted.sum(axis=1), other),
+            Mistake(across / across.sum(axis=1), other),
+        ]
+    return mistakes
+
+
+def _whole_rows(p: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """``p[labels] -= 1``."""
+    taken = p.copy()
+    taken[labels[labels < len(p)]] -= 1
+    return taken
 
 
 def _rows(logits: np.ndarray) -> np.ndarray:
@@ -230,6 +252,7 @@ def _gradient(
     mistakes = [
         Mistake(right * N, "That is the sum: the loss is the mean over the N images."),
         Mistake((p - y) * of_image / p.size, "Divide by N, the images, not by all elements."),
+        Mistake((p - y) * of_image / classes, "Divide by N, the images, not by the classes."),
         Mistake((p - y) / N, "The class weights are missing."),
         Mistake(p - y, "The class weights are missing, and the mean over the N images."),
         Mistake((p - y) * weights / N, wrong_index),
@@ -245,7 +268,22 @@ def _gradient(
         ),
         Mistake(-right, "The sign is turned around: what it says minus what it should say, p - y."),
         Mistake(-right * N, "The sign is turned around, p - y; and the mean over N is missing."),
-        Mistake(p * of_image / N, "Where is the label? It takes 1 away: p - y, with y one-hot."),
+        *(
+            Mistake(q, "Where is the label? It takes 1 away: p - y, with y one-hot.")
+            for q in (p, p / N, p * of_image / N)
+        ),
+        *(
+            Mistake(
+                q,
+                "The mean is only the division by N: each logit of each image keeps a gradient of "
+                "its own.",
+            )
+            for q in (right.sum(axis=0), (p - y).mean(axis=0), right.sum(), right.mean())
+        ),
+        Mistake(
+            _whole_rows(p, labels) * of_image / N,
+            "That takes 1 from whole rows: p[np.arange(N), labels] -= 1.",
+        ),
         Mistake(
             y * right, "Only the label's column has a gradient: the other logits have one too."
         ),

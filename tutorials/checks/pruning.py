@@ -19,7 +19,7 @@ Schedule = Callable[[int, int, int, float, float], float]
 
 def mask(yours: Masking) -> None:
     """Six weights first, then more; at last weights of equal magnitude, where only counts tell."""
-    few = np.array([[0.25, -0.6, 0.9], [-0.2, 0.1, 0.5]], np.float32)
+    few = np.array([[0.25, -0.6, 1.9], [-0.2, 0.1, 0.5]], np.float32)
     _one(yours, "mask", few, 1 / 3)
     rng = np.random.default_rng(0)
     for sparsity in (0.5, 0.9):
@@ -57,6 +57,12 @@ def _one(yours: Masking, what: str, w: np.ndarray, sparsity: float) -> None:
             "Every row lost the same share: order all weights of w together, w.reshape(-1).",
         ),
         Mistake(_unflattened(size, zeros), UNFLATTENED),
+        Mistake(_kept(-size, zeros + 1), "One weight too many went."),
+        Mistake(_kept(-size, zeros - 1), "One weight too few went."),
+        Mistake(
+            np.argsort(size.reshape(-1), kind="stable").reshape(w.shape) >= zeros,
+            "np.argsort gives positions, not ranks: its first ones are where the zeros go.",
+        ),
         Mistake(right.reshape(-1), "A mask has the shape of its weights: reshape(w.shape)."),
     )
     same(what, _asked(yours, w, sparsity), right, mistakes, "o kh kw c" if w.ndim == 4 else "row j")

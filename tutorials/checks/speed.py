@@ -21,6 +21,7 @@ def conv_rows(yours: Rows) -> None:
     w = np.zeros((2, 2, 2, 2), np.float32)
     w[0, 0] = [[1, 0], [0, 10]]
     w[0, 1] = [[0, 2], [100, 0]]
+    w[1, 1] = [[3, 0], [0, 20]]
     _one(yours, x, w, np.array([3000, 5000], np.float32))
 
     rng = np.random.default_rng(0)
@@ -44,12 +45,21 @@ def compiled(yours: Rows) -> None:
 def _one(yours: Rows, x: np.ndarray, w: np.ndarray, b: np.ndarray) -> None:
     right = _conv(x, w, b)
     taps = w[..., 0].size
+    inner = [np.zeros_like(right) for _ in range(3)]  # what is left if sums begin anew with each
+    for at, kept in enumerate((w[-1:], w[-1:, -1:], w[-1:, -1:, -1:])):  # row, pixel, channel
+        part = np.zeros_like(w)
+        part[-kept.shape[0] :, -kept.shape[1] :, -kept.shape[2] :] = kept
+        inner[at] = _conv(x, part, b)
     last = x[w.shape[0] - 1 :, w.shape[1] - 1 :, -1:]
     mistakes = [
         Mistake(right - b, "The bias is missing: the sums begin with b, not with 0."),
         Mistake(right - b + JUNK, "The sums begin with what y held before: begin with b[o]."),
         Mistake(right + JUNK, "The bias came on top of what y held before: begin with = b[o]."),
         Mistake(right + (taps - 1) * b, "The bias is added once, not with every product."),
+        *(
+            Mistake(part, "The sums begin with b[o] again and again: once for a pixel, before kh.")
+            for part in inner
+        ),
         Mistake(
             last[: len(right), : right.shape[1]] * w[-1, -1, -1],
             "Only the last product is left: add up, with +=.",
@@ -85,6 +95,8 @@ def _one(yours: Rows, x: np.ndarray, w: np.ndarray, b: np.ndarray) -> None:
             f"y: {error}. Is w read as w[kh, kw, c, o], and x as x[i + kh, j + kw, c]?"
         ) from None
     same("y", got, right, mistakes, "i j o")
+    if not np.shares_memory(got, y):
+        raise Wrong("That is another array: fill the y that was given (y[i, j, o] = ...).")
 
 
 def _conv(x: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -94,7 +106,7 @@ def _conv(x: np.ndarray, w: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def multiply_adds(yours: Count) -> None:
     """One channel to one first, where the product has four factors that matter."""
-    for x_shape, w_shape in (((3, 5, 5, 1), (1, 3, 3, 1)), ((2, 9, 7, 4), (6, 3, 2, 4))):
+    for x_shape, w_shape in (((3, 7, 7, 1), (1, 3, 3, 1)), ((2, 10, 7, 5), (6, 3, 2, 5))):
         N, H, W, C = x_shape
         OC, KH, KW, _ = w_shape
         OH, OW = H - KH + 1, W - KW + 1
@@ -114,6 +126,7 @@ def multiply_adds(yours: Count) -> None:
                 N * (H - KH) * (W - KW) * OC * KH * KW * C,
                 "The first place of the window counts too: is there a + 1?",
             ),
+            Mistake(right * C, "C is in it twice."),
             Mistake(right * OC, "OC is in it twice: each output channel has its own window."),
             Mistake(right // C, "Windows are C channels deep."),
             Mistake(right // OC, "There is a window for each of the OC outputs."),

@@ -26,7 +26,14 @@ def _top3(yours: Callable[[np.ndarray], np.ndarray], p: np.ndarray) -> None:
             np.take_along_axis(p, right, axis=1),
             "These are the probabilities; wanted are the numbers of the classes (argsort).",
         ),
-        Mistake(rising[:, ::-1], "All classes, in the right order: the first three are enough."),
+        Mistake(
+            rising[:, ::-1],
+            "All classes, in the right order: the first three of each row are enough, [:, :3].",
+        ),
+        Mistake(
+            rising[:3, ::-1],
+            "These are three rows, of all classes: the first three of each row are [:, :3].",
+        ),
         Mistake(right[0], "That is image 0 alone: wanted is a row for each image."),
     ]
     if len(p) >= 3:
@@ -46,6 +53,9 @@ def scale_and_zero_point(yours: Callable[[float, float], tuple[float, int]]) -> 
         if not isinstance(result, tuple | list) or len(result) != 2:
             raise Wrong(f"scale_and_zero_point gives {result!r}, wanted (scale, zero point).")
         scale, zero_point = result
+        exchanged = (round(-128 - low * 255 / (high - low)), (high - low) / 255)
+        if np.allclose((scale, zero_point), exchanged):
+            raise Wrong("Exchanged: the scale comes first, then the zero point.")
         of = f"for {low:g} to {high:g}"
         wide = high - low
         right = wide / 255
@@ -62,7 +72,10 @@ def scale_and_zero_point(yours: Callable[[float, float], tuple[float, int]]) -> 
             Mistake(0.0, "There is no zero point yet: which integer stands for the value 0?"),
             Mistake(round(-low / right), "That is for 0 to 255; the integers here begin at -128."),
             Mistake(round(-128 + low / right), "The sign: low stands at -128, and 0 above it."),
+            Mistake(round(128 - low / right), "The sign: the integers begin at -128."),
             Mistake(exact, "The zero point is an integer: round it."),
+            Mistake(int(exact), "Rounded, not cut off: round()."),
+            Mistake(round(-128 - low * right), "low is divided by the scale, not multiplied."),
             Mistake(-128.0, "That holds only for a range that begins at 0."),
         )
         same(f"zero_point {of}", zero_point, round(exact), mistakes, tolerance=1e-9)
