@@ -37,7 +37,17 @@ def _blocks(lines: list[str]) -> list[list[str]]:
         if begins or indents:
             blocks.append([])
         blocks[-1].append(line)
-    return [block for block in blocks if block]
+    whole: list[list[str]] = []
+    for block in filter(None, blocks):
+        if whole and _is_code(block) and _is_code(whole[-1]):  # code with a blank line in it
+            whole[-1] += ["", *block]
+        else:
+            whole.append(block)
+    return whole
+
+
+def _is_code(block: list[str]) -> bool:
+    return block[0][0].isspace()
 
 
 def _is_rows(block: list[str]) -> bool:
@@ -50,7 +60,7 @@ def _is_open(block: list[str]) -> bool:
 
 
 def _block(block: list[str]) -> list[str]:
-    if block[0][0].isspace():
+    if _is_code(block):
         return ["::", "", *("    " + line for line in block)]
     if not _is_rows(block):
         return [_plain(line) for line in block]

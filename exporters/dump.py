@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+import models
 from exporters import dump_bytes, metadata, schema
 from exporters.read import File, read
 from minicnn.errors import Parser, UserError, command
@@ -23,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     p.add_argument("file", metavar="FILE.tflite", help="any TensorFlow Lite model")
     p.add_argument("--hex", action="store_true", help="the first bytes of the file, explained")
     args = p.parse_args(argv)
-    file = read(args.file)
+    file = read(models.released(args.file))
     try:
         print(dump_bytes.first_bytes(file) if args.hex else text(file), flush=True)
     except BrokenPipeError:  # the reader, such as head, has seen enough

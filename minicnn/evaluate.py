@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 import models
-from minicnn import evaluation, image_set, kernels, preparation, report, runtime
+from minicnn import evaluation, image_set, kernels, report, runtime
 from minicnn.data.loader import byte_batches, prefetch
 from minicnn.data.split import leaked_lesions
 from minicnn.errors import Parser, UserError, command
@@ -180,8 +180,8 @@ def _expecting(
     run = network.origin()
     if run is None or run.training_shares is None or run.learned_shares is None:
         raise UserError(
-            f"--shares {shares}: {network.path} does not come with how frequent its classes were in "
-            "training; a run of this minicnn does"
+            f"--shares {shares}: {network.path} does not say how frequent its classes were in "
+            "training, as a run of this minicnn does"
         )
     expected = np.ones(len(run.classes))
     if shares == "training":

@@ -68,6 +68,8 @@ class Outputs:
         classes   their names
         detected  the class whose detection is told as well; default: melanoma, where it is one
 
+        Returns, beside the report's figures:
+
         calibration_error  see :class:`minicnn.metrics.Reliability`
         reliability  its bins: "low", "high", "images", "confidence" and "accuracy"
         intervals    "groups" and 95 % intervals under the names of the figures

@@ -159,7 +159,7 @@ def test_shares_are_asked_of_a_run_that_has_none(run, tmp_path, capsys):
     del state.meta["learned_shares"]
     checkpoint.save(tmp_path / "old.npz", state)
     assert evaluate([str(tmp_path / "old.npz"), "--shares", "even"]) == 2
-    assert "does not come with how frequent its classes were" in capsys.readouterr().err
+    assert "does not say how frequent its classes were" in capsys.readouterr().err
 
 
 def test_predictions_are_those_of_the_figures(run, tmp_path, capsys):

@@ -7,6 +7,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+import models
 from exporters.edgetpu import check, compiler, report_text
 from exporters.edgetpu.compiler import Run
 from exporters.edgetpu.estimate import errors_text
@@ -22,7 +23,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments.compiler_timeout > 0:
         message = f"--compiler-timeout {arguments.compiler_timeout:g}: wanted seconds above 0"
         raise UserError(message)
-    file = read(arguments.file)
+    file = read(models.released(arguments.file))
     verdict = check(file)
     run = compiler.run(file.content, arguments.compiler_timeout)
     print(_json(verdict, run) if arguments.json else report_text(verdict, run))

@@ -45,7 +45,7 @@ class Inputs:
 
     @property
     def mean(self) -> np.ndarray:
-        """(K,): the average window."""
+        """The average window, (K,)."""
         return self.total / self.count
 
     def covariance(self) -> np.ndarray:

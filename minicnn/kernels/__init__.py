@@ -84,7 +84,7 @@ def _twin(name: str, fast: Callable[..., None]) -> Callable[..., None]:
         chosen(*args)
 
     kernel.__name__ = kernel.__qualname__ = name
-    kernel.__doc__ = plain.__doc__
+    kernel.__doc__, kernel.__wrapped__ = plain.__doc__, plain  # type: ignore[attr-defined]
     return kernel
 
 

@@ -38,6 +38,7 @@ class Conv2D(Window):
 
     @property
     def ends_in_relu(self) -> bool:  # type: ignore[override]
+        """See :class:`Layer`."""
         return self.relu
 
     def out_shape(self, shape: Shape) -> Shape:

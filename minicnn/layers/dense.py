@@ -35,6 +35,7 @@ class Dense(Layer):
 
     @property
     def ends_in_relu(self) -> bool:  # type: ignore[override]
+        """See :class:`Layer`."""
         return self.relu
 
     def out_shape(self, shape: Shape) -> Shape:

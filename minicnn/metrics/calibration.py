@@ -24,7 +24,7 @@ class Reliability:
 
     @property
     def error(self) -> float:
-        """The expected calibration error: the mean over all images of |accuracy - confidence| of
+        """The expected calibration error, the mean over all images of |accuracy - confidence| of
         their bin (Guo et al., On Calibration of Modern Neural Networks, 2017). 0 is the best.
         """
         if not self.images.sum():

@@ -144,8 +144,8 @@ OPEN: dict[str, Callable[[File, Settings], Engine]] = {
 TAKES_DELEGATE = ("litert", "tflite-runtime")
 INSTALL = {
     "pycoral": "see docs/coral.md (PyPI's pycoral is another project)",
-    "litert": "pip install 'minicnn[litert]'",
-    "tflite-runtime": "pip install 'minicnn[tflite-runtime]' (Python 3.11 or older, NumPy 1)",
+    "litert": "pip install 'ai-edge-litert>=2,<3'",
+    "tflite-runtime": "pip install tflite-runtime 'numpy<2' (Python 3.11 or older)",
 }
 
 

@@ -58,7 +58,13 @@ def test_a_tflite_runtime_built_for_numpy_1_is_passed_over(file, monkeypatch, ve
 @pytest.mark.parametrize("runtime", ["pycoral", "litert", "tflite-runtime"])
 def test_a_missing_runtime_says_how_to_install_it(file, monkeypatch, runtime):
     hide(monkeypatch, *PACKAGES)
-    hint = "docs/coral.md" if runtime == "pycoral" else f"pip install 'minicnn[{runtime}]'"
+    # never minicnn[...], which outside a checkout would bring PyPI's other project of that name
+    hints = {
+        "pycoral": "docs/coral.md",
+        "litert": "pip install 'ai-edge-litert",
+        "tflite-runtime": "pip install tflite-runtime 'numpy<2'",
+    }
+    hint = hints[runtime]
     refused(file, f"{runtime} is not installed", hint, runtime=runtime)
 
 
@@ -130,7 +136,7 @@ def test_a_delegate_that_cannot_be_loaded(file, capfd):
 
 def test_no_runtime_that_takes_a_delegate(file, monkeypatch):
     hide(monkeypatch, *PACKAGES)
-    refused(file, "no runtime that loads a delegate", "minicnn[litert]", delegate="x.so")
+    refused(file, "no runtime that loads a delegate", "ai-edge-litert", delegate="x.so")
 
 
 @pytest.mark.parametrize("runtime", ["auto", "litert", "simulator"])
@@ -144,6 +150,6 @@ def test_a_compiled_file_wants_the_device(runtime):
 
 def test_the_simulator_says_that_it_runs_int8_files_only(tmp_path, monkeypatch):
     path = write(tmp_path, float_net())
-    refused(path, "int8 files", "minicnn[litert]", runtime="simulator")
+    refused(path, "int8 files", "ai-edge-litert", runtime="simulator")
     hide(monkeypatch, *PACKAGES)
-    refused(path, "int8 files", "minicnn[litert]")
+    refused(path, "int8 files", "ai-edge-litert")
