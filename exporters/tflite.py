@@ -16,7 +16,7 @@ from exporters import edgetpu, export_report
 from exporters.convert import convert, quality
 from exporters.export_report import Export
 from exporters.read import read
-from minicnn import preparation, trained
+from minicnn import own_data, trained
 from minicnn.compress import calibration_set
 from minicnn.compress.calibrate import METHODS
 from minicnn.compress.compare import layer_errors
@@ -54,12 +54,12 @@ class Options:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     values = vars(_parser().parse_args(argv))
-    run, out = values.pop("run"), values.pop("out")
+    run, folder, out = (values.pop(name) for name in ("run", "data", "out"))
     options = Options(**values)
     if options.images < 1:
         raise UserError(f"--images {options.images}: wanted a whole number of at least 1")
     network = trained.load(run)
-    data = _own_data(network, options)
+    data = _own_data(network, folder, options)
     result = export(network, data, Path(out) if out else _beside(network), options)
     print(export_report.text(result))
     return 0 if result.verdict.mapped else 1
@@ -71,7 +71,12 @@ def _parser() -> Parser:
         description="Quantize a trained network to int8, write it as a .tflite file and check it.",
     )
     own = Options()
-    p.add_argument("run", metavar="RUN", help="a run folder (its last.npz), or an .npz file")
+    p.add_argument(
+        *("run",),
+        metavar="RUN",
+        help="a run folder (its last.npz), an .npz file, or squeezenet: our own weights",
+    )
+    p.add_argument("--data", metavar="DIR", help="what RUN was trained on, if it moved")
     p.add_argument("--out", metavar="FILE", help=f"default: {NAME} beside the checkpoint")
     p.add_argument("--io", choices=IO, default=own.io, help=f"type of input and output ({own.io})")
     p.add_argument(
@@ -104,23 +109,18 @@ def _beside(network: Trained) -> Path:
     return Path(NAME) if network.path.parent == models.WEIGHTS else network.path.with_name(NAME)
 
 
-def _own_data(network: Trained, options: Options) -> Prepared | None:
-    """What the run was trained on; None where it is not to be had and ``--calibrate`` stands in."""
+def _own_data(network: Trained, folder: str | None, options: Options) -> Prepared | None:
+    """What the run was trained on, now in ``folder`` if that is named; None where it is not to be
+    had and ``--calibrate`` stands in.
+    """
     try:
-        if network.config is None:
-            raise UserError(
-                f"{network.path} does not say what it was trained on: give --calibrate DIR, a "
-                "folder of images such as it will see"
-            )
-        data = preparation.prepare(network.config)
-        if data.dataset.fingerprint() != network.data_fingerprint:
-            raise UserError(
-                f"the data at {data.dataset.source} changed since the training, so test images of "
-                "today may have been trained on: bring the old state back, or give --calibrate DIR"
-            )
+        _, data = own_data.again(network, folder, "--data")
     except UserError as reason:
-        if options.calibrate is None:
+        if folder is not None:
             raise
+        if options.calibrate is None:
+            other = "--calibrate DIR, images such as it will see"
+            raise UserError(f"{reason}; or give {other}") from None
         print(f"note         accuracy is not measured: {reason}")
         return None
     return data

@@ -88,9 +88,13 @@ def load(path: Path) -> Checkpoint:
 
 
 def _not_ours(path: Path, error: Exception) -> str:
-    pickled = "pickle" in str(error).lower()
-    what = "holds pickled objects, which can run code" if pickled else "is not a minicnn checkpoint"
-    return f"{path} {what}: wanted an .npz file that minicnn.train wrote"
+    head = path.read_bytes()[:8] if path.is_file() else b""
+    what = "is not a minicnn checkpoint"
+    if head[4:] == b"TFL3":
+        what = "is a .tflite file, which only runs"
+    elif head.startswith((b"PK", b"\x93NUMPY", b"\x80")) and "pickle" in str(error).lower():
+        what = "holds pickled objects, which can run code"
+    return f"{path} {what}: wanted a run folder, or an .npz file that minicnn.train wrote"
 
 
 def _parse(path: Path, entries: Mapping[str, np.ndarray]) -> Checkpoint:

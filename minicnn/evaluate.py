@@ -124,6 +124,8 @@ def _check_places(*files: str | None) -> None:
     for file in files:
         if file is not None and not Path(file).parent.is_dir():
             raise UserError(f"no such folder: {Path(file).parent}, to write {file} into")
+        if file is not None and Path(file).is_dir():
+            raise UserError(f"{file} is a folder: name a file")
 
 
 def _page(network: Network, args: argparse.Namespace) -> Path | None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import platform
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from minicnn.errors import UserError
 
@@ -49,6 +50,17 @@ def write_text(path: Path, text: str) -> None:
     """Write a whole text file, UTF-8."""
     with replacing(path) as file:
         file.write(text.encode())
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What a file of ours holds; UserError where it is damaged."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:  # of JSON or of UTF-8
+        raise UserError(f"{path} is damaged: {error}") from None
+    if not isinstance(values, dict):
+        raise UserError(f"{path} is damaged: it holds no object")
+    return values
 
 
 def checksum(path: Path) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minicnn import data, preparation
+from minicnn import data, own_data, preparation
 from minicnn.config import Config
 from minicnn.data import balance
 from minicnn.data.dataset import Dataset
@@ -89,6 +89,8 @@ def choose(network: Network, folder: str | None, side: str | None, skip_bad: boo
     config = run.config if run else None
     skip_bad = skip_bad or (config is not None and config.skip_bad)
     if run is not None and config is not None and _same_folder(folder, config):
+        if folder is None:
+            own_data.check_there(run, config, "--data")
         return _own(run, dataclasses.replace(config, skip_bad=skip_bad), side or "test")
     if folder is None:
         raise UserError(f"{network.path} does not say what it was trained on: give --data DIR")

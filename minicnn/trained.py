@@ -58,11 +58,15 @@ def load(run: str | Path) -> Trained:
 def of(state: Checkpoint, path: Path) -> Trained:
     """The network in a checkpoint that was read from ``path``, its weights averaged if they are."""
     meta = _Meta(path, state.meta)
-    model, classes = meta["model"], tuple(meta["classes"])
-    shape = tuple(meta["input_shape"])
+    model = meta["model"]
     if model not in models.NAMES:
         raise UserError(f"{path} holds a network called {model!r}, which this minicnn has not")
-    net = models.build(model, shape, len(classes))
+    try:
+        classes, shape = tuple(meta["classes"]), tuple(meta["input_shape"])
+        mean, std = meta["normalization"]["mean"], meta["normalization"]["std"]
+        net = models.build(model, shape, len(classes))
+    except (TypeError, KeyError, ValueError) as error:
+        raise UserError(f"{path} has damaged settings ({error}): take another file") from None
     channels.resize(net, shape, state.params)
     state.load_into(net, averaged=True)
     return Trained(
@@ -70,9 +74,7 @@ def of(state: Checkpoint, path: Path) -> Trained:
         model=model,
         classes=classes,
         size=(shape[0], shape[1]),
-        normalization=Normalization(
-            tuple(meta["normalization"]["mean"]), meta["normalization"]["std"]
-        ),
+        normalization=Normalization(tuple(mean), std),
         config=Config.from_json(state.meta["config"]) if "config" in state.meta else None,
         data_fingerprint=state.meta.get("data_fingerprint"),
         path=path,

@@ -189,6 +189,37 @@ def test_a_picture_for_a_folder_that_is_not_there(original, tmp_path, capsys):
     assert train(original, tmp_path / "done", "--steps", "1") == 0
     assert evaluate([str(tmp_path / "done"), "--out", str(tmp_path / "none" / "a.png")]) == 2
     assert "no such folder" in capsys.readouterr().err
+    for flag in ("--out", "--predictions", "--report"):
+        assert evaluate([str(tmp_path / "done"), flag, str(tmp_path)]) == 2
+        assert "is a folder: name a file" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("classes", 7),
+        ("input_shape", "abc"),
+        ("input_shape", [32]),
+        ("normalization", {}),
+        ("normalization", None),
+    ],
+)
+def test_a_checkpoint_with_damaged_settings(original, tmp_path, capsys, name, value):
+    assert train(original, tmp_path / "done", "--steps", "1") == 0
+    state = checkpoint.load(tmp_path / "done" / "last.npz")
+    state.meta[name] = value
+    checkpoint.save(tmp_path / "odd.npz", state)
+    capsys.readouterr()
+    assert evaluate([str(tmp_path / "odd.npz")]) == 2
+    assert "odd.npz has damaged settings" in capsys.readouterr().err
+
+
+def test_data_that_is_gone(data, tmp_path, capsys):
+    assert train(data, tmp_path / "done", "--steps", "1") == 0
+    data.rename(tmp_path / "moved")
+    assert evaluate([str(tmp_path / "done")]) == 2
+    assert "which is not there: say with --data DIR" in capsys.readouterr().err
+    assert evaluate([str(tmp_path / "done"), "--data", str(tmp_path / "moved")]) == 0
 
 
 def test_a_full_disk(original, tmp_path, monkeypatch, capsys):

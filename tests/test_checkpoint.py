@@ -99,7 +99,8 @@ def plain_array():
     "content, says",
     [
         (lambda: b"", "not a minicnn checkpoint"),
-        (lambda: b"not an npz file at all", "pickled objects|not a minicnn checkpoint"),
+        (lambda: b"not an npz file at all", "is not a minicnn checkpoint: wanted a run folder"),
+        (lambda: b"\x1c\0\0\0TFL3" + bytes(100), "is a .tflite file, which only runs"),
         (pickled, "pickled objects"),
         (pickled_in_npz, "pickled objects"),
         (foreign_npz, "no minicnn 'meta' entry"),

@@ -24,7 +24,8 @@ LEVELS = [
     ["minicnn.explain"],  # reads its maps out of int8 graphs as well
     ["models"],
     ["minicnn.trained"],  # a network out of a run folder: exporters and commands begin with it
-    ["minicnn.starting"],  # the same for a run that goes on, or begins with trained weights
+    # the same for a run that goes on, or begins with trained weights; what a run was trained on
+    ["minicnn.starting", "minicnn.own_data"],
     ["exporters"],
     ["minicnn.runtime"],
     ["minicnn.training", "minicnn.image_set"],  # above exporters, which must never import it

@@ -3,6 +3,7 @@
 import dataclasses
 import gzip
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -265,6 +266,8 @@ def test_settings_without_pruning_are_read_as_before(run):
         (["--sweep", "0.5,0.5"], "named twice"),
         (["--sweep", "0.5", "--scan"], "not allowed with"),
         (["--scan", "--images", "0"], "whole number of at least 1"),
+        (["--images", "100"], "with --scan"),
+        (["--threads", "-1"], "--threads -1: wanted a whole number of at least 1"),
     ],
 )
 def test_bad_numbers_are_refused_in_one_line(run, tmp_path, capsys, flags, says):
@@ -287,4 +290,29 @@ def test_data_that_changed_are_refused(run, tmp_path, capsys):
     state.meta["data_fingerprint"] = "of another day"
     checkpoint.save(tmp_path / "old.npz", state)
     assert prune(tmp_path / "old.npz", tmp_path / "out") == 2
-    assert "changed since the training" in capsys.readouterr().err
+    assert "or changed since" in capsys.readouterr().err
+
+
+def test_data_that_moved_are_named_by_a_flag(run, tmp_path, capsys):
+    state = checkpoint.load(run / "last.npz")
+    where, state.meta["config"]["data"] = state.meta["config"]["data"], str(tmp_path / "gone")
+    checkpoint.save(tmp_path / "moved.npz", state)
+    assert prune(tmp_path / "moved.npz", tmp_path / "out", *THREE) == 2
+    assert "gone, which is not there: say with --data DIR" in capsys.readouterr().err
+    assert prune(tmp_path / "moved.npz", tmp_path / "out", *THREE, "--data", where) == 0
+    assert trained.load(tmp_path / "out").config.data == where
+
+
+def test_the_folder_one_stands_in_has_a_name(run, tmp_path, monkeypatch):
+    monkeypatch.chdir(shutil.copytree(run, tmp_path / "mine"))
+    assert minicnn.prune.main([".", *THREE, "--no-export"]) == 0
+    assert (tmp_path / "mine-pruned-0.9" / "prune.json").exists()
+
+
+def test_multiply_adds_that_are_left_are_those_of_weights_that_are_not_zero(pruned):
+    after = json.loads((pruned / "prune.json").read_text())["after"]
+    for layer in after["layers"]:
+        places = layer["multiply_adds"] // layer["weights"]  # a convolution's outputs
+        assert layer["nonzero_multiply_adds"] == places * layer["nonzero_weights"], layer["path"]
+    total = sum(layer["nonzero_multiply_adds"] for layer in after["layers"])
+    assert after["nonzero_multiply_adds"] == total

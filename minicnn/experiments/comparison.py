@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import gzip
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from exporters.tflite import NAME as INT8
 from minicnn.experiments.claims import CLAIMS, EPOCHS, SIZE
 from minicnn.experiments.plan import Entry
 from minicnn.experiments.stages import pruned_folder
+from minicnn.files import read_json
 from minicnn.runfolder import RunFolder
 
 Figures = dict[str, Any]  # plain values, as JSON has them
@@ -33,9 +33,9 @@ def compare(out: Path, entries: Sequence[Entry], finished: Sequence[str]) -> Fig
 
 def _measured(run: Path) -> Figures:
     """One network's figures, after its last epoch; nothing that a clock says."""
-    config, rows = _json(run / "config.json"), RunFolder(run).read_rows()
-    last, export, pruned = rows[-1], _json(run / "export.json"), pruned_folder(run)
-    prune = _json(pruned / "prune.json")
+    config, rows = read_json(run / "config.json"), RunFolder(run).read_rows()
+    last, export, pruned = rows[-1], read_json(run / "export.json"), pruned_folder(run)
+    prune = read_json(pruned / "prune.json")
     return {
         "run": run.name,
         "epochs": last["epoch"],
@@ -67,7 +67,7 @@ def _int8(export: Figures) -> Figures:
 
 
 def _pruned(prune: Figures, run: Path) -> Figures:
-    after, export = prune["after"], _json(run / "export.json")
+    after, export = prune["after"], read_json(run / "export.json")
     return {
         "schedule": prune["schedule"],
         "sparsity": after["sparsity"],
@@ -78,8 +78,3 @@ def _pruned(prune: Figures, run: Path) -> Figures:
         "int8_gzip_bytes": len(gzip.compress((run / INT8).read_bytes(), 9, mtime=0)),
         "int8": _int8(export),
     }
-
-
-def _json(path: Path) -> Figures:
-    found: Figures = json.loads(path.read_text(encoding="utf-8"))
-    return found

@@ -44,7 +44,8 @@ def _lead(comparison: Figures) -> str:
         f"same for every network (split by image, seed {here[0]['seed']}, 75 % of the largest "
         f"class left out). Always answering the largest class has top-1 {majority:.2%}. The "
         f"thesis: {claims.EPOCHS} epochs at {claims.SIZE[0]}x{claims.SIZE[1]} (height x width); "
-        "epochs and image size of each run here stand beside its figures."
+        "epochs and image size of each run here stand beside its figures, and images that are "
+        "smaller in the data set are enlarged to it."
     )
 
 

@@ -102,6 +102,7 @@ def draw_size(path: Path, comparison: Figures) -> None:
         _names(axes, networks)
         axes.set(yscale="log", ylabel="MiB", title="size of the files")
         axes.yaxis.set_major_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("")
         axes.set_ylim(0.5 * axes.get_ylim()[0], None)
         _legend(figure)
 

@@ -123,7 +123,7 @@ def _smaller(networks: Figures) -> Table:
         rows,
         "Top-1 on test images of the network, of its int8 file, and of both after pruning by the "
         "thesis's schedule: from 50 % to 90 % zeros in one more epoch, from step 20, every 100 "
-        "steps. An epoch has room for one pruning or two, which the zeros here show. The thesis "
+        "steps: the zeros here show for how many of these prunings an epoch had room. The thesis "
         f"gives SqueezeNet {claims.PRUNED_PARAMETERS:,} parameters after pruning, 254x fewer; 90 % "
         "zeros leave a tenth. Zeros alone make a dense kernel no faster. A network that has "
         "learned nothing yet gives all classes nearly the same probability, which int8 cannot tell "

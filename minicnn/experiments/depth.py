@@ -21,8 +21,9 @@ from minicnn.errors import Parser, UserError, command
 from minicnn.experiments import depth_picture, depth_text, trials
 from minicnn.experiments.signals import LayerSignal, logit_spread, measure
 from minicnn.experiments.trials import OURS, THESIS, Setting, Trial
-from minicnn.files import write_text
+from minicnn.files import read_json, write_text
 from minicnn.preparation import Prepared
+from minicnn.runfolder import RunFolder
 from minicnn.runtime.engines import use_threads
 
 COMPANION = "squeezenet"  # shown beside the network in question
@@ -89,12 +90,12 @@ class _Store:
         self.signals: depth_picture.Signals = {}
         self.spreads: dict[str, dict[str, float]] = {}
         self.trials: list[Trial] = []
-        path.mkdir(parents=True, exist_ok=True)
+        RunFolder(path).create()
         if self.file.exists():
             self._read()
 
     def _read(self) -> None:
-        held = json.loads(self.file.read_text(encoding="utf-8"))
+        held = read_json(self.file)
         if changed := [k for k, v in self.settings.items() if held["settings"].get(k) != v]:
             raise UserError(
                 f"{self.file} is of another {', '.join(changed)}: name another folder with --out"

@@ -18,10 +18,13 @@ from minicnn import checkpoint, preparation, trained
 from minicnn.checkpoint import Checkpoint
 from minicnn.errors import Parser, UserError, command
 from minicnn.files import write_text
+from minicnn.runfolder import RunFolder
 
 LARGEST = 4 << 20  # bytes of all released files together
-KEPT = ("minicnn", "model", "classes", "input_shape", "normalization", "data_fingerprint", "step")
-KEPT += ("training_shares", "learned_shares")
+KEPT = (
+    *("minicnn", "model", "classes", "input_shape", "normalization", "step"),
+    *("data_fingerprint", "training_shares", "learned_shares"),
+)
 
 
 @command
@@ -57,7 +60,7 @@ def release(run: Path, data_name: str, out: Path) -> list[Path]:
     total = sum(value.nbytes for value in params.values()) + int8.stat().st_size
     if total > LARGEST:
         raise UserError(f"the files would have {total:,} bytes: at most {LARGEST:,} are released")
-    out.mkdir(parents=True, exist_ok=True)
+    RunFolder(out).create()
     files = [out / f"{network.model}{end}" for end in (".npz", "_int8.tflite", "_test_lesions.txt")]
     checkpoint.save(files[0], state)
     shutil.copyfile(int8, files[1])

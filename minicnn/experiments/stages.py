@@ -19,7 +19,7 @@ from minicnn import evaluate, preparation, train
 from minicnn.config import Config
 from minicnn.errors import UserError
 from minicnn.experiments.plan import by
-from minicnn.files import checksum
+from minicnn.files import checksum, read_json
 from minicnn.prune.retrain import NAME as PRUNED
 from minicnn.report.run_page import NAME as PAGE
 from minicnn.runfolder import RunFolder
@@ -109,7 +109,7 @@ def _exported(run: Path) -> bool:
     figures = run / "export.json"
     if not figures.exists():
         return False
-    known = json.loads(figures.read_text(encoding="utf-8"))["checkpoint_sha256"]
+    known = read_json(figures)["checkpoint_sha256"]
     return bool(known == checksum(run / "last.npz"))
 
 

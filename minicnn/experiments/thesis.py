@@ -22,7 +22,8 @@ from minicnn.data.dataset import parse_size
 from minicnn.errors import Parser, UserError, command
 from minicnn.experiments import claims, comparison, comparison_page, pace, plan, stages
 from minicnn.experiments.plan import Cost, Entry, Size, Wish
-from minicnn.files import write_text
+from minicnn.files import read_json, write_text
+from minicnn.runfolder import RunFolder
 from minicnn.runtime.engines import use_threads
 
 
@@ -35,9 +36,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     print(plan.table(entries, args.budget), flush=True)
     if args.plan:
         return 0
-    _keep(out, args, entries)
     configs = [_config(args, entry.network, entry.size, entry.epochs) for entry in entries]
     _check_split(configs)
+    _keep(out, args, entries)  # only now: a mistyped folder must not claim the place
     said = shlex.join(sys.argv[1:] if argv is None else argv)
     for config in configs:
         print(f"\n{config.model}", flush=True)
@@ -107,6 +108,8 @@ def _planned(args: argparse.Namespace) -> list[Entry]:
         _config(args, network, size, epochs.get(network, claims.EPOCHS))  # checks both
         if problem := plan.fits(network, size):
             raise UserError(problem)
+    if args.budget is not None and not 0 < args.budget < float("inf"):
+        raise UserError(f"--budget {args.budget:g}: wanted minutes above 0")
     if args.budget is None:
         return [
             Entry(name, sizes.get(name, claims.SIZE), epochs.get(name, claims.EPOCHS))
@@ -151,7 +154,7 @@ def _kept(out: Path, args: argparse.Namespace) -> list[Entry] | None:
     file = out / "plan.json"
     if not file.exists():
         return None
-    held = json.loads(file.read_text(encoding="utf-8"))
+    held = read_json(file)
     if changed := [k for k, v in _request(args).items() if held["request"].get(k) != v]:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in changed)
         raise UserError(f"{out} was begun with another {flags}: name another folder with --out")
@@ -159,7 +162,7 @@ def _kept(out: Path, args: argparse.Namespace) -> list[Entry] | None:
 
 
 def _keep(out: Path, args: argparse.Namespace, entries: Sequence[Entry]) -> None:
-    out.mkdir(parents=True, exist_ok=True)
+    RunFolder(out).create()
     held = {"request": _request(args), "entries": [dataclasses.asdict(entry) for entry in entries]}
     write_text(out / "plan.json", json.dumps(held, indent=1) + "\n")
 

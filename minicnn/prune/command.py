@@ -28,9 +28,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = _parser().parse_args(argv)
     use_threads(args.threads)
     wish = _wish(args)
+    images = SCANNED if args.images is None else args.images
+    if images < 1 or (args.images is not None and not args.scan):
+        raise UserError(f"--images {images}: wanted a whole number of at least 1, with --scan")
     try:
         if args.scan:
-            return _scan(args)
+            return _scan(args, images)
         if args.sweep is not None:
             return _sweep(args, wish)
         return _single(args, wish)
@@ -57,7 +60,12 @@ def _parser() -> Parser:
         "out, while it trains on.",
     )
     own = Wish()
-    p.add_argument("run", metavar="RUN", help="a run folder (its last.npz), or an .npz file")
+    p.add_argument(
+        *("run",),
+        metavar="RUN",
+        help="a run folder (its last.npz), an .npz file, or squeezenet: our own weights",
+    )
+    p.add_argument("--data", metavar="DIR", help="what RUN was trained on, if it moved")
     p.add_argument(
         *("--sparsity",),
         type=float,
@@ -84,9 +92,7 @@ def _parser() -> Parser:
     p.add_argument(
         "--lr", type=float, metavar="X", help="highest rate (the run's / 2.5; thesis: / 1)"
     )
-    p.add_argument(
-        "--images", type=int, default=SCANNED, metavar="N", help=f"a scan looks at ({SCANNED})"
-    )
+    p.add_argument("--images", type=int, metavar="N", help=f"a scan looks at ({SCANNED})")
     p.add_argument("--threads", type=int, metavar="N", help="processor threads (all)")
     p.add_argument("--out", metavar="DIR", help="the new run folder (RUN-pruned-F)")
     p.add_argument("--no-export", action="store_true", help="make no .tflite files: no gzip sizes")
@@ -107,15 +113,20 @@ def _place(args: argparse.Namespace, ending: str) -> Path:
     if args.out:
         return Path(args.out)
     run = Path(args.run)
+    run = run.resolve() if run.exists() else run  # "." has no name of its own
     beside = run if run.is_dir() else run.with_suffix("")
     return (beside if run.exists() else Path("runs") / beside).with_name(beside.name + ending)
+
+
+def _dense(args: argparse.Namespace) -> Dense:
+    return Dense(args.run, args.data, args.threads, not args.no_export)
 
 
 def _single(args: argparse.Namespace, wish: Wish) -> int:
     taken = f"-channels-{wish.channels:g}" if wish.channels else ""
     zeros = f"-pruned-{wish.sparsity:g}" if wish.sparsity or not taken else ""
     out = _place(args, taken + zeros)
-    result = make(Dense(args.run, args.threads, not args.no_export), wish, out)
+    result = make(_dense(args), wish, out)
     print("\n" + tables.report(result))
     print(f"\ndone: {out} is a run folder like any other; the figures are in {out / 'prune.json'}")
     return 0
@@ -125,7 +136,7 @@ def _sweep(args: argparse.Namespace, wish: Wish) -> int:
     wishes = [dataclasses.replace(wish, sparsity=share) for share in _shares(args.sweep)]
     for each in wishes:
         each.check()
-    dense = Dense(args.run, args.threads, not args.no_export)
+    dense = _dense(args)
     out = _place(args, "-sweep")
     RunFolder(out).create()
     results = []
@@ -151,13 +162,12 @@ def _shares(text: str) -> list[float]:
     return sorted(shares)
 
 
-def _scan(args: argparse.Namespace) -> int:
-    if args.images < 1:
-        raise UserError(f"--images {args.images}: wanted a whole number of at least 1")
+def _scan(args: argparse.Namespace, images: int) -> int:
     out = _place(args, "-sensitivity")
-    dense = Dense(args.run, args.threads)
+    RunFolder(out).create()
+    dense = _dense(args)
     network, data = dense.network, dense.data
-    positions = training_positions(data, args.images)
+    positions = training_positions(data, images)
     classes = len(network.classes)
 
     def score() -> float:
@@ -169,7 +179,6 @@ def _scan(args: argparse.Namespace) -> int:
     rows = sensitivity.scan(network.net, score)
     print(f"balanced accuracy on {len(positions)} training images, the classes taking turns")
     print(tables.sensitivity(rows, sensitivity.SPARSITIES, whole))
-    RunFolder(out).create()
     result = {
         "images": len(positions),
         "dense": whole,

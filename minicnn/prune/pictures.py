@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from minicnn.compress.sensitivity import Sensitivity
-from minicnn.files import replacing
 from minicnn.report import pictures
 
 
@@ -34,7 +33,7 @@ def draw_sensitivity(
         figure.colorbar(image, ax=axes, label="balanced accuracy, training images")
         figure.suptitle(f"{title}; dense {dense:.3f}")
 
-    _save(path, (7.5, 1.5 + 0.22 * len(rows)), fill)
+    pictures.save(path, (7.5, 1.5 + 0.22 * len(rows)), fill)
 
 
 def draw_sweep(path: Path, results: Sequence[dict[str, Any]], title: str) -> None:
@@ -70,9 +69,4 @@ def draw_sweep(path: Path, results: Sequence[dict[str, Any]], title: str) -> Non
         axes.legend(frameon=False, loc="best", title=legend)
         figure.suptitle(title)
 
-    _save(path, (6.5, 4.2), fill)
-
-
-def _save(path: Path, inches: tuple[float, float], fill: Callable[[Figure], None]) -> None:
-    with replacing(path) as file:
-        file.write(pictures.png(inches, fill))
+    pictures.save(path, (6.5, 4.2), fill)

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import minicnn
-from minicnn import checkpoint, preparation, trained
+from minicnn import checkpoint, own_data, preparation, trained
 from minicnn.compress.prune import schedule_of
 from minicnn.config import Config
 from minicnn.errors import UserError
-from minicnn.files import write_text
-from minicnn.preparation import Prepared
+from minicnn.files import read_json, write_text
 from minicnn.prune import figures, latency, tables
 from minicnn.prune.settings import Wish, pruning, retraining
 from minicnn.runfolder import RunFolder
@@ -31,26 +30,17 @@ class Stopped(Exception):
 
 
 class Dense:
-    """The network to prune, and the data it was trained on.
+    """The network to prune, and the data it was trained on: ``data`` is where they stand, if moved.
 
     UserError where the run does not say what that was, or where it has changed since.
     """
 
-    def __init__(self, run: str, threads: int | None = None, export: bool = True) -> None:
+    def __init__(
+        self, run: str, data: str | None = None, threads: int | None = None, export: bool = True
+    ) -> None:
         self.network = trained.load(run)
-        config = self.network.config
-        if config is None:
-            raise UserError(
-                f"{self.network.path} does not say what it was trained on, and pruning retrains: "
-                "wanted a run of minicnn.train"
-            )
+        config, self.data = own_data.again(self.network, data, "--data")
         self.config = dataclasses.replace(config, threads=threads)
-        self.data: Prepared = preparation.prepare(self.config)
-        if self.data.dataset.fingerprint() != self.network.data_fingerprint:
-            raise UserError(
-                f"the data at {self.data.dataset.source} changed since the training, so test "
-                "images of today may have been trained on: bring the old state back"
-            )
         self.export = export
 
     @cached_property
@@ -78,7 +68,7 @@ def make(dense: Dense, wish: Wish, out: Path) -> dict[str, Any]:
     report = out / NAME
     finished = trainer.optimizer.steps >= trainer.last_step
     if finished and report.exists():
-        found: dict[str, Any] = json.loads(report.read_text(encoding="utf-8"))
+        found = read_json(report)
         if found["after"]["files"] or not dense.export:
             print(f"{out} is finished already")
             return found
@@ -96,7 +86,7 @@ def make(dense: Dense, wish: Wish, out: Path) -> dict[str, Any]:
 def _trainer(config: Config, folder: RunFolder) -> Trainer:
     if not folder.last.exists():
         if not _just_begun(folder):
-            folder.check_free()
+            raise UserError(f"--out {folder.path} is not empty: name a new folder")
         return ready(config, folder, None)
     start = checkpoint.load(folder.last)
     there = Config.from_json(start.meta["config"]) if "config" in start.meta else None

@@ -36,7 +36,7 @@ def draw_curves(path: Path, rows: list[dict[str, Any]], title: str) -> None:
         accuracy.legend(frameon=False, loc="upper left", bbox_to_anchor=(1, 1))
         figure.suptitle(title)
 
-    _save(path, png((11, 4.2), fill))
+    save(path, (11, 4.2), fill)
 
 
 def curves(rows: list[dict[str, Any]]) -> tuple[bytes, bytes]:
@@ -58,7 +58,8 @@ def _fill_loss(axes: Axes, rows: list[dict[str, Any]]) -> None:
     classes = len(rows[0]["test"]["recall"])
     label = f"ln {classes}: guessing"
     axes.axhline(np.log(classes), color=BASELINE, lw=1, ls="--", label=label)
-    axes.set(ylabel="cross-entropy (unweighted)", ylim=(0, None))
+    # room above: a stuck network's curve lies on the line of guessing
+    axes.set(ylabel="cross-entropy (unweighted)", ylim=(0, 1.06 * axes.get_ylim()[1]))
 
 
 def _fill_accuracy(axes: Axes, rows: list[dict[str, Any]]) -> None:
@@ -92,7 +93,7 @@ def draw_confusion(path: Path, figures: dict[str, Any], classes: Sequence[str], 
         figure.suptitle(title)
 
     side = 3.5 + 0.5 * len(classes)
-    _save(path, png((side + 0.8, side), fill))
+    save(path, (side + 0.8, side), fill)
 
 
 def confusion(counts: Sequence[Sequence[int]], classes: Sequence[str]) -> bytes:
@@ -119,7 +120,8 @@ def _fill_confusion(axes: Axes, counts: np.ndarray, classes: Sequence[str]) -> A
 
 def draw_reliability(path: Path, bins: Sequence[dict[str, Any]], title: str) -> None:
     """The picture of :func:`reliability` as a PNG file."""
-    _save(path, reliability(bins, title, DPI))
+    with replacing(path) as file:
+        file.write(reliability(bins, title, DPI))
 
 
 def reliability(bins: Sequence[dict[str, Any]], title: str = "", dpi: int = PAGE_DPI) -> bytes:
@@ -137,7 +139,13 @@ def reliability(bins: Sequence[dict[str, Any]], title: str = "", dpi: int = PAGE
         axes, below = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
         axes.plot([0, 1], [0, 1], color=BASELINE, lw=1, ls="--", label="as sure as right")
         confidence, accuracy = ([bin[key] for bin in filled] for key in ("confidence", "accuracy"))
-        axes.plot(confidence, accuracy, "-o", color=TEST, markersize=4, label="measured")
+        axes.plot(
+            *(confidence, accuracy, "-o"),
+            color=TEST,
+            markersize=4,
+            label="measured",
+            clip_on=False,  # all right, all wrong: the dot lies on the frame
+        )
         axes.set(ylabel="share of right answers", xlim=(0, 1), ylim=(0, 1))
         axes.grid(alpha=0.25)
         axes.legend(frameon=False, loc="upper left")
@@ -161,6 +169,8 @@ def png(inches: tuple[float, float], fill: Callable[[Figure], None], dpi: int = 
     return out.getvalue()
 
 
-def _save(path: Path, content: bytes) -> None:
+def save(path: Path, inches: tuple[float, float], fill: Callable[[Figure], None]) -> None:
+    """Let ``fill`` draw on a figure of so many inches (width, height), and write it as a PNG."""
+    content = png(inches, fill)
     with replacing(path) as file:
         file.write(content)

@@ -36,8 +36,8 @@ TOTALS = (
 )
 MEANING = (
     "Top-k: the truth is among the first k answers. Balanced accuracy: the mean recall of the "
-    "classes. Loss: the mean of -ln(probability of the truth). Without looking: every image is "
-    "answered with the shares of the classes."
+    "classes. Loss: the mean of \u2212ln(probability of the truth). Without looking: every image "
+    "is answered with the shares of the classes."
 )
 
 
@@ -158,7 +158,8 @@ def _pictures(answers: Answers) -> Html:
             ends = _interval(figures, "calibration_error")
             caption += (
                 f" The expected calibration error, the mean distance from the diagonal, is "
-                f"{figures['calibration_error']:.3f} (95 % interval {ends})."
+                f"{figures['calibration_error']:.3f} (95 % interval {ends}; drawing images anew "
+                "mostly adds to it, so the interval reaches further up than down)."
             )
         parts.append(html.figure(drawn, caption, command))
     return html.figures(*parts)

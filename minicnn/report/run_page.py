@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +10,7 @@ from typing import Any
 
 import minicnn
 from minicnn.config import Config
-from minicnn.errors import UserError
-from minicnn.files import checksum, write_text
+from minicnn.files import checksum, read_json, write_text
 from minicnn.report import deployed, html, pictures, results, settings
 from minicnn.report.html import Html, Section
 from minicnn.report.results import Answers
@@ -65,13 +63,7 @@ def of_run(folder: RunFolder, parameters: int, answers: Answers) -> RunPage:
 
 
 def _json(path: Path) -> dict[str, Any] | None:
-    if not path.exists():
-        return None
-    try:
-        values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except json.JSONDecodeError as error:
-        raise UserError(f"{path} is damaged: {error}") from None
-    return values
+    return read_json(path) if path.exists() else None
 
 
 def write(folder: RunFolder, parameters: int, answers: Answers, path: Path | None = None) -> Path:

@@ -65,11 +65,16 @@ def start(file: File, settings: Settings) -> Engine:
 
 
 def use_threads(threads: int | None) -> None:
-    """Let minicnn's own kernels use so many threads, all of them by default."""
+    """Let minicnn's own kernels use so many threads, all of them by default.
+
+    UserError for less than one, and for more than the machine runs.
+    """
+    if threads is not None and threads < 1:
+        raise UserError(f"--threads {threads}: wanted a whole number of at least 1")
     most = int(numba.config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
     if threads is not None and threads > most:
         raise UserError(f"--threads {threads}: this machine runs at most {most}")
-    numba.set_num_threads(threads or most)
+    numba.set_num_threads(most if threads is None else threads)
 
 
 def _pycoral(file: File, settings: Settings) -> Engine:

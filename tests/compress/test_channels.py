@@ -85,6 +85,23 @@ def test_the_smallest_filters_go_and_the_order_stays():
     assert np.array_equal(conv.params["w"].value, before[wanted])
 
 
+def test_all_classes_stay_even_where_they_are_many():
+    net = Sequential([Conv2D(3, 16, 3, rng=1), Conv2D(16, 20, 1, rng=2), GlobalAvgPool2D()])
+    channels.remove(net, SHAPE, 0.5)
+    shapes = [param.value.shape for param in net.named_params().values()]
+    assert shapes == [(8, 3, 3, 3), (8,), (20, 1, 1, 8), (20,)]
+
+
+def test_gradients_of_the_whole_network_are_dropped():
+    net = fires()
+    x = np.random.default_rng(0).standard_normal((2, *SHAPE), np.float32)
+    net.gradients(x, np.arange(2), CrossEntropy())
+    channels.remove(net, SHAPE, 0.5)
+    net.gradients(x, np.arange(2), CrossEntropy())
+    for path, param in net.named_params().items():
+        assert param.grad.shape == param.value.shape, path
+
+
 @pytest.mark.parametrize("name", models.NAMES[:1])
 def test_a_narrow_network_trains_and_describes_itself(name):
     net = models.build(name, (32, 32, 3), 7)

@@ -6,7 +6,7 @@ import pytest
 from minicnn.compress import prune, sensitivity
 from minicnn.compress.prune import PolynomialDecay, adaptive_masks, global_masks, kept, layer_masks
 from minicnn.config import Pruning
-from minicnn.layers import Conv2D, GlobalAvgPool2D, Sequential
+from minicnn.layers import Conv2D, Dense, Flatten, GlobalAvgPool2D, Sequential
 from minicnn.loss import CrossEntropy
 from minicnn.optim import Adam
 
@@ -59,7 +59,7 @@ def test_schedule_and_masks_are_those_of_tensorflow_model_optimization():
 
 @pytest.mark.parametrize(
     "size, sparsity, left",
-    [(10, 0.5, 5), (10, 0.9, 1), (1000, 0.864, 136), (3, 0.98, 1), (7, 0, 7)],
+    [(10, 0.5, 5), (10, 0.87, 1), (17, 0.9, 2), (1000, 0.864, 136), (3, 0.98, 1), (7, 0, 7)],
 )
 def test_a_sparsity_leaves_so_many_weights(size, sparsity, left):
     values = np.random.default_rng(0).standard_normal(size)
@@ -89,6 +89,17 @@ def test_the_adaptive_threshold_is_of_a_share_of_what_an_array_has_left():
     masks = adaptive_masks(weights, 0.5)
     assert masks["small"].tolist() == [True, False] and masks["large"].tolist() == [False, True]
     assert global_masks(weights, 0.25)["large"].all()
+
+
+def test_the_adaptive_threshold_is_of_squares():
+    # scores: 1 / 14, 4 / 13 and 1; 9 / 25 and 1. Of magnitudes 2 / 5 would come after 3 / 7
+    weights = {"one": np.array([1.0, 2.0, 3.0]), "two": np.array([3.0, 4.0])}
+    masks = adaptive_masks(weights, 0.4)
+    assert masks["one"].tolist() == [False, False, True] and masks["two"].all()
+    # 4 / 20 and 1; 1 / 6, 1 / 5, 4 / 8 and 1: squares part 0.2 and 0.2, magnitudes would not
+    weights = {"one": np.array([2.0, 4.0]), "two": np.array([0.9, 1.2, 2.0, 2.0])}
+    masks = adaptive_masks(weights, 2 / 6)
+    assert masks["one"].all() and masks["two"].tolist() == [False, False, True, True]
 
 
 @pytest.mark.parametrize("scope", list(prune.SCOPES))
@@ -127,6 +138,29 @@ def test_a_pruner_prunes_at_its_turns_only():
         shares.append(float(np.mean(params["one/w"].value == 0)))
         assert pruner.finished(step) == (step > 4)
     assert shares == [0, 0, 0.5, 0.5, 0.75, 0.75]
+
+
+@pytest.mark.parametrize("scope", list(prune.SCOPES))
+def test_a_pruner_keeps_to_its_scope(scope):
+    params, wanted = network().named_params(), network().named_params()
+    params["two/w"].value *= 0.01
+    wanted["two/w"].value *= 0.01
+    prune.Pruner(Pruning(0.5, 0.5, begin=0, end=1, every=1, scope=scope)).before_step(params, 0)
+    prune.prune(wanted, 0.5, scope)
+    assert {p: v.tolist() for p, v in prune.masks_of(params).items()} == {
+        p: v.tolist() for p, v in prune.masks_of(wanted).items()
+    }
+
+
+def test_a_runs_settings_give_the_whole_schedule():
+    settings = Pruning(0.1, 0.7, begin=3, end=9, every=2, power=1.5)
+    assert prune.schedule_of(settings) == PolynomialDecay(0.1, 0.7, 3, 9, 2, 1.5)
+
+
+def test_dense_weights_are_pruned_as_well():
+    params = Sequential([Flatten(), ("dense", Dense(16, 4, rng=0))]).named_params()
+    prune.prune(params, 0.75)
+    assert np.count_nonzero(params["dense/w"].value) == 16
 
 
 def test_masks_come_back_with_their_zeros():

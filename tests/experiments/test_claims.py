@@ -22,6 +22,20 @@ def test_the_files_hold_weights_and_momentum(name):
     assert CLAIMS[name].file_bytes == pytest.approx(8 * CLAIMS[name].parameters, rel=0.1)
 
 
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("alexnet", (0.5421, 0.7371, 0.8538, 4.2067)),
+        ("squeezenet", (0.5056, 0.7371, 0.8711, None)),
+        ("deepsqueeze", (0.3421, 0.5695, 0.7868, 1.6917)),
+        ("son_of_deepsqueeze", (0.46, None, None, None)),
+    ],
+)
+def test_accuracies_are_those_of_the_thesis(name, told):
+    claim = CLAIMS[name]
+    assert (claim.top1, claim.top2, claim.top3, claim.loss) == told
+
+
 def test_the_ratios_that_the_thesis_prints():
     alexnet, squeezenet = CLAIMS["alexnet"], CLAIMS["squeezenet"]
     assert round(alexnet.parameters / squeezenet.parameters) == 187

@@ -92,6 +92,18 @@ def test_what_one_network_leaves_goes_to_the_next():
     assert [entry.epochs for entry in entries] == [1, 46]  # 97 minutes left, 2 an epoch, 4 after
 
 
+def test_the_dearest_network_comes_last():
+    # alexnet cannot use its share (one epoch is 20 minutes, 40 after); it gets what others leave
+    few = [Wish("alexnet", 100, SIZES[:1]), Wish("squeezenet", 1, SIZES[:1])]
+    entries = plan.fit(few, 103 / 0.9, costs)
+    assert [(e.network, e.epochs) for e in entries] == [("alexnet", 3), ("squeezenet", 1)]
+
+
+def test_few_epochs_are_enough_where_no_more_are_wished():
+    (entry,) = plan.fit([Wish("squeezenet", 3, SIZES)], 90 / 0.9, costs)
+    assert (entry.size, entry.epochs) == ((400, 400), 3)  # 16 an epoch, 32 after: 80 minutes
+
+
 def test_cuts_are_told_and_their_absence_too():
     text = plan.table([Entry("alexnet", (225, 300), 1, 33.0)], 60)
     assert "cut: alexnet: epochs 100 -> 1, images 450x600 -> 225x300" in text

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import models
+from minicnn.experiments import signals, trials
 from minicnn.experiments.signals import logit_spread, measure
 from minicnn.experiments.trials import blind_logits
 from minicnn.layers import Dense, Flatten, ReLU, Sequential
@@ -50,6 +51,19 @@ def test_equal_images_and_dead_channels(batch):
     net = Sequential([("flatten", Flatten()), ("dense", dense), ("relu", ReLU())])
     (row,) = measure(net, np.repeat(x[:1], 8, axis=0), labels, CrossEntropy(), SGD(RATE))
     assert row.between == 0 and row.dead >= 1 / 3
+
+
+def test_a_dead_channel_is_zero_for_every_image():
+    y = np.array([[0.0, 0, 1, 0], [0, 2, 1, 3]]).reshape(2, 1, 1, 4)
+    assert signals._dead(y) == 1 / 4
+
+
+def test_a_network_is_free_below_the_loss_of_one_answer():
+    rest = {"name": "", "excess": [], "spreads": [], "spread": 0.0, "top1": 0.0, "balanced": 0.0}
+    rest |= {"answers": 1, "shut": 0, "blind": 2.0}
+    assert [trials.Trial(loss=loss, **rest).free for loss in (1.9, 1.98, 1.99, 2.0)] == [
+        *(True, True, False, False)
+    ]
 
 
 def test_fire_modules_count_two_layers():

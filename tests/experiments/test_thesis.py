@@ -43,6 +43,8 @@ def test_the_comparison_is_that_of_the_run_folders(out):
     assert (here["epochs"], here["size"], here["parameters"]) == (2, [32, 32], 726_087)
     assert here["test"]["top1"] == last["test"]["top1"]
     assert here["train"]["top1"] == last["train"]["top1"]
+    quality = json.loads((out / "squeezenet" / "export.json").read_text())["quality"]
+    assert [here["int8"][top] for top in ("top1", "top2", "top3")] == quality["top"]["int8"]
     int8 = out / "squeezenet" / "model_int8.tflite"
     assert here["int8_bytes"] == int8.stat().st_size
     config = json.loads((out / "squeezenet" / "config.json").read_text())
@@ -125,6 +127,41 @@ def test_a_stage_that_was_cut_short_is_done_again(flags, out, tmp_path):
 def test_a_folder_serves_one_plan(flags, out, capsys):
     assert thesis([*flags, "--epochs", "3", "--out", str(out)]) == 2
     assert "another --epochs" in capsys.readouterr().err
+
+
+def test_a_mistyped_folder_does_not_claim_the_place(flags, tmp_path, capsys):
+    run = tmp_path / "run"
+    wrong = ["--data", str(tmp_path / "nosuch"), *flags[2:], "--out", str(run)]
+    assert thesis(wrong) == 2
+    assert "no such folder" in capsys.readouterr().err
+    assert not run.exists()
+
+
+def test_a_damaged_plan_is_named(flags, tmp_path, capsys):
+    (tmp_path / "plan.json").write_text("{")
+    assert thesis([*flags, "--out", str(tmp_path)]) == 2
+    assert "plan.json is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("extra", "says"),
+    [
+        (["--budget", "nan"], "--budget nan: wanted minutes above 0"),
+        (["--budget", "-5"], "--budget -5: wanted minutes above 0"),
+        (["--budget", "inf"], "--budget inf: wanted minutes above 0"),
+        (["--threads", "0"], "--threads 0: wanted a whole number of at least 1"),
+    ],
+)
+def test_bad_numbers_are_told_before_anything_is_timed(flags, tmp_path, capsys, extra, says):
+    assert thesis([*flags, *extra, "--out", str(tmp_path / "run")]) == 2
+    out, error = capsys.readouterr()
+    assert says in error and "timing" not in out
+
+
+def test_a_place_that_is_a_file(flags, tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    assert thesis([*flags, "--out", str(tmp_path / "file")]) == 2
+    assert "cannot be made" in capsys.readouterr().err
 
 
 def test_a_plan_is_printed_and_nothing_begun(flags, tmp_path, capsys):

@@ -110,7 +110,8 @@ def test_weights_without_their_data(run, data, tmp_path, capsys):
         del state.meta[key]
     weights = tmp_path / "weights.npz"
     checkpoint.save(weights, checkpoint.Checkpoint(state.params, meta=state.meta))
-    assert "does not say what it was trained on: give --calibrate" in refused(capsys, weights)
+    assert "does not say what it was trained on" in (said := refused(capsys, weights))
+    assert "or give --calibrate DIR" in said
     assert files(tmp_path) == {"run", "weights.npz"}
     assert main([str(weights), "--calibrate", str(data), "--images", "20"]) == 0
     said = capsys.readouterr().out
@@ -120,11 +121,20 @@ def test_weights_without_their_data(run, data, tmp_path, capsys):
     assert (tmp_path / "model_int8.tflite").exists()
 
 
+def test_data_that_moved(run, data, tmp_path, capsys):
+    state = checkpoint.load(run / "last.npz")
+    state.meta["config"]["data"] = str(tmp_path / "gone")
+    checkpoint.save(run / "last.npz", state)
+    assert "which is not there: say with --data DIR" in refused(capsys, run)
+    assert main([str(run), "--data", str(data)]) == 0
+    assert "test images  top-1" in capsys.readouterr().out
+
+
 def test_data_that_changed_since(run, tmp_path, capsys):
     state = checkpoint.load(run / "last.npz")
     state.meta["data_fingerprint"] = "another"
     checkpoint.save(run / "last.npz", state)
-    assert "changed since the training" in refused(capsys, run)
+    assert "or changed since" in refused(capsys, run)
 
 
 def test_a_weight_that_is_no_number(run, capsys):

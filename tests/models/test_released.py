@@ -10,12 +10,16 @@ from small import PHOTOGRAPHS
 
 import models
 from exporters import edgetpu
+from exporters.dump import main as dump
+from exporters.edgetpu.__main__ import main as edgetpu_command
 from exporters.read import read
+from exporters.tflite import main as export
 from minicnn import checkpoint, preparation, runtime, trained
 from minicnn.data import synthetic
 from minicnn.evaluate import main as evaluate
 from minicnn.experiments.release import LARGEST
 from minicnn.predict import main as predict
+from minicnn.prune import main as prune
 
 CARD = models.WEIGHTS / "README.md"
 INT8 = "squeezenet_int8.tflite"
@@ -73,6 +77,31 @@ def test_the_card_says_what_a_user_must_know():
     for needed in ("CC BY-NC", "not for diagnosis", "seed 0", "squeezenet_test_lesions.txt"):
         assert needed in card, needed
     assert len(ROW.findall(card)) >= 3
+
+
+@pytest.mark.parametrize("command", [evaluate, export, prune])
+def test_what_needs_their_photographs_says_so(tmp_path, monkeypatch, capsys, command):
+    monkeypatch.chdir(tmp_path)
+    assert command(["squeezenet"]) == 2
+    error = capsys.readouterr().err
+    assert "was trained on HAM10000, which is not there: say with --data DIR" in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_command_for_files_knows_the_int8_one_by_name(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert edgetpu_command([INT8]) == 0 and "all 42 operations" in capsys.readouterr().out
+    assert dump([INT8]) == 0 and "775,747 bytes" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_they_are_exported_and_pruned_like_any_run(tmp_path, monkeypatch, capsys):
+    data = ["--data", str(photographs())]
+    monkeypatch.chdir(tmp_path)
+    assert export(["squeezenet", *data]) == 0
+    assert (tmp_path / "model_int8.tflite").exists()
+    assert prune(["squeezenet", *data, "--scan", "--images", "7"]) == 0
+    assert (tmp_path / "runs" / "squeezenet-sensitivity" / "sensitivity.png").exists()
 
 
 @pytest.mark.slow
