@@ -227,7 +227,8 @@ for name, (scale, pixels, lr, *_) in starts.items():
 
 # %% [markdown]
 # The second rung has found both failures, in seconds: neither of the first two starts can learn
-# even 32 images. Now what it looks like to whoever skipped it.
+# even 32 images. (In the picture further down the third one has a peak, where the rate is highest:
+# a few steps were too large. It recovers.) Now what it looks like to whoever skipped it.
 
 # %%
 losses, outputs = {}, {}

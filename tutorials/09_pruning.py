@@ -293,7 +293,7 @@ print(f"int8, one image: {dense:.3f} ms with all weights, {sparse:.3f} ms with 9
 figure = lesson.figure(10, 3)
 left, right, both = figure.subplots(1, 3)
 percent = 100 * np.array(SPARSITIES)
-left.plot(percent, retrained, "o-", color=BLUE, label="by the schedule, retrained")
+left.plot(percent, retrained, "o-", color=BLUE, label="retrained")
 left.plot(percent, once, "s--", color=ORANGE, label="at once")
 left.axhline(1 / len(photos.classes), color=GREY, lw=1, ls=":", label="guessing")
 left.set(xlabel="zeros (% of the weights)", ylabel="balanced accuracy", ylim=(0, 1))
