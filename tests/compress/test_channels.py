@@ -97,9 +97,7 @@ def test_gradients_of_the_whole_network_are_dropped():
     x = np.random.default_rng(0).standard_normal((2, *SHAPE), np.float32)
     net.gradients(x, np.arange(2), CrossEntropy())
     channels.remove(net, SHAPE, 0.5)
-    net.gradients(x, np.arange(2), CrossEntropy())
-    for path, param in net.named_params().items():
-        assert param.grad.shape == param.value.shape, path
+    assert all(param.grad is None for param in net.named_params().values())
 
 
 @pytest.mark.parametrize("name", models.NAMES[:1])
