@@ -142,14 +142,14 @@ print(softmax(np.array([[1000.0, 1001.0, 1002.0]])))
 
 # %% [markdown]
 # ## The weighted loss
-# An image costs $-\ln p$ of its true class: nothing if the network is sure and right, much if it is
-# sure and wrong. Who does not know anything gives each of 7 classes 1/7 and pays ln 7 = 1.95. Each
-# image counts as much as its class's weight, and the loss is the mean over the N images:
+# An image costs ${-}\ln p$ of its true class: nothing if the network is sure and right, much if it
+# is sure and wrong. Who does not know anything gives each of 7 classes 1/7 and pays ln 7 = 1.95.
+# Each image counts as much as its class's weight, and the loss is the mean over the N images:
 #
-# $$L = \frac{1}{N} \sum_n w_{l_n} \left(-\ln p_{n l_n}\right) \qquad l_n \text{: the label}$$
+# $$L = \frac{1}{N} \sum_n w_{l_n} \left({-}\ln p_{n l_n}\right) \qquad l_n \text{: the label}$$
 #
 # (minicnn and Keras divide by N; PyTorch by the sum of the N weights.) For its gradient in the
-# logits write $-\ln p_l = \ln \sum_m e^{z_m} - z_l$. The slope of the first term in $z_k$ is
+# logits write ${-}\ln p_l = \ln \sum_m e^{z_m} - z_l$. The slope of the first term in $z_k$ is
 # $e^{z_k} / \sum_m e^{z_m}$, which is $p_k$ again; that of the second is 1 for $k = l$ and 0
 # elsewhere. So without weights an image's gradient is p - y, with y the label as a row of zeros and
 # a single one: what the network says minus what it should say.

@@ -14,10 +14,10 @@
 # **You need** tutorial 1. **It takes** ten seconds of computing. TFLite comes with
 # `pip install -e '.[litert]'`; without it, minicnn's own integer arithmetic takes its place.
 #
-# An int8 number q stands for a real number, by a **scale** and a **zero point** that all values of
-# a tensor share:
+# An int8 number q stands for a real number, by a **scale** s and a **zero point** z that all values
+# of a tensor share:
 #
-# $$x = scale \cdot (q - zero\_point)$$
+# $$x = s \cdot (q - z)$$
 #
 # The two are chosen so that -128 to 127 cover the range of values that was seen. The zero point is
 # the integer that stands for 0, so 0 is always exact.

@@ -53,7 +53,7 @@ def _level(axes: Axes, value: float, name: str) -> None:
     """A dashed line across, with its name above it."""
     axes.axhline(value, color=pictures.GREY, lw=1, ls="--")
     axes.annotate(
-        *(name, (1, value), (-2, 3)),  # clear of a curve's dots that lie on the line
+        *(name, (1, value), (-2, 5)),  # clear of a curve's dots that lie on the line
         xycoords=axes.get_yaxis_transform(),
         textcoords="offset points",
         ha="right",
