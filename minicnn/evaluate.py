@@ -14,8 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 import models
 from minicnn import evaluation, image_set, kernels, report, runtime
 from minicnn.data.loader import byte_batches, prefetch
@@ -28,13 +26,10 @@ from minicnn.report import evaluation_text, run_page
 from minicnn.report.results import Answers
 from minicnn.runfolder import RunFolder
 from minicnn.runtime import Network
+from minicnn.shares import SHARES, answering
 
 BATCH = 32
 REPEATS = 20  # single images behind the latency
-SHARES = {
-    "even": "answers for classes of even shares",
-    "training": "answers for the training images' shares of the classes",
-}
 
 
 @dataclass(frozen=True)
@@ -157,7 +152,7 @@ def _evaluate(
         forward = evaluation.mirrored(forward)
         looks.append(("flips", "the mean over four mirrorings"))
     if shares:
-        forward = _expecting(forward, shares, network, images)
+        forward = answering(forward, shares, network, images.thinned)
         looks.append((shares, SHARES[shares]))
     batches = byte_batches(images.dataset, images.positions, BATCH)
     with kernels.constant_weights():
@@ -174,23 +169,6 @@ def _evaluate(
         outputs=outputs,
         figures=figures | {"leak": _leak(outputs, images)},
     )
-
-
-def _expecting(
-    forward: evaluation.Forward, shares: str, network: Network, images: ImageSet
-) -> evaluation.Forward:
-    run = network.origin()
-    if run is None or run.training_shares is None or run.learned_shares is None:
-        raise UserError(
-            f"--shares {shares}: {network.path} does not say how frequent its classes were in "
-            "training, as a run of this minicnn does"
-        )
-    expected = np.ones(len(run.classes))
-    if shares == "training":
-        expected = run.training_shares.copy()
-        thinned, fraction = images.thinned
-        expected[thinned] *= 1 - fraction
-    return evaluation.expecting(forward, run.learned_shares, expected)
 
 
 def _leak(outputs: Outputs, images: ImageSet) -> dict[str, Any] | None:

@@ -28,7 +28,11 @@ LEVELS = [
     ["minicnn.starting", "minicnn.own_data"],
     ["exporters"],
     ["minicnn.runtime"],
-    ["minicnn.training", "minicnn.image_set"],  # above exporters, which must never import it
+    [
+        "minicnn.training",
+        "minicnn.image_set",
+        "minicnn.shares",
+    ],  # above exporters, which must never import it
     ["minicnn.train", "minicnn.evaluate", "minicnn.predict"],
     ["minicnn.prune"],  # retrains as train does
     ["minicnn.experiments"],  # runs the other commands
