@@ -114,7 +114,7 @@ def _own_data(network: Trained, folder: str | None, options: Options) -> Prepare
     had and ``--calibrate`` stands in.
     """
     try:
-        _, data = own_data.again(network, folder, "--data")
+        _, data = own_data.again(network, folder)
     except UserError as reason:
         if folder is not None:
             raise

@@ -90,7 +90,7 @@ def choose(network: Network, folder: str | None, side: str | None, skip_bad: boo
     skip_bad = skip_bad or (config is not None and config.skip_bad)
     if run is not None and config is not None and _same_folder(folder, config):
         if folder is None:
-            own_data.check_there(run, config, "--data")
+            own_data.check_there(run, config)
         return _own(run, dataclasses.replace(config, skip_bad=skip_bad), side or "test")
     if folder is None:
         raise UserError(f"{network.path} does not say what it was trained on: give --data DIR")

@@ -12,20 +12,19 @@ from minicnn.preparation import Prepared
 from minicnn.trained import Trained
 
 
-def check_there(network: Trained, config: Config, flag: str) -> None:
+def check_there(network: Trained, config: Config) -> None:
     """UserError where the folder that a run was trained on is gone."""
     if config.data is not None and not Path(config.data).exists():
         raise UserError(
-            f"{network.path} was trained on {config.data}, which is not there: say with {flag} DIR "
+            f"{network.path} was trained on {config.data}, which is not there: say with --data DIR "
             "where these images are"
         )
 
 
-def again(network: Trained, folder: str | None, flag: str) -> tuple[Config, Prepared]:
+def again(network: Trained, folder: str | None) -> tuple[Config, Prepared]:
     """The settings of a network's run, and its data as they were.
 
-    folder  where the data stand now; None: where they stood
-    flag    what a command calls ``folder``, for the message
+    folder  where the data stand now, a command's --data; None: where they stood
 
     UserError where the network does not say what it was trained on, where that is not there, and
     where it is not what it was: then images of today's test side may have been trained on.
@@ -38,11 +37,11 @@ def again(network: Trained, folder: str | None, flag: str) -> tuple[Config, Prep
     if folder is not None:
         config = dataclasses.replace(config, data=str(Path(folder).expanduser().resolve()))
     else:
-        check_there(network, config, flag)
+        check_there(network, config)
     data = preparation.prepare(config)
     if data.dataset.fingerprint() != network.data_fingerprint:
         raise UserError(
             f"the images at {data.dataset.source} are not those that {network.path} was trained "
-            f"on, or changed since: bring the old state back, or give {flag} DIR"
+            "on, or changed since: bring the old state back, or give --data DIR"
         )
     return config, data

@@ -164,8 +164,8 @@ def _shares(text: str) -> list[float]:
 
 def _scan(args: argparse.Namespace, images: int) -> int:
     out = _place(args, "-sensitivity")
-    RunFolder(out).create()
     dense = _dense(args)
+    RunFolder(out).create()  # told now, not after the scan
     network, data = dense.network, dense.data
     positions = training_positions(data, images)
     classes = len(network.classes)

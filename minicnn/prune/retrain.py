@@ -39,7 +39,7 @@ class Dense:
         self, run: str, data: str | None = None, threads: int | None = None, export: bool = True
     ) -> None:
         self.network = trained.load(run)
-        config, self.data = own_data.again(self.network, data, "--data")
+        config, self.data = own_data.again(self.network, data)
         self.config = dataclasses.replace(config, threads=threads)
         self.export = export
 
