@@ -19,6 +19,14 @@ def original(tmp_path_factory):
     return write_data(tmp_path_factory.mktemp("ham") / "data")
 
 
+@pytest.fixture(scope="module")
+def stepped(original, tmp_path_factory):
+    """A run of one step."""
+    run = tmp_path_factory.mktemp("runs") / "done"
+    assert train(original, run, "--steps", "1") == 0
+    return run
+
+
 @pytest.fixture
 def data(original, tmp_path):
     """A copy that a test may damage."""
@@ -185,12 +193,11 @@ def test_an_output_folder_that_may_not_be_made(original, tmp_path, refused):
     refused(main(["squeezenet", "--data", str(original), "--size", "32x32", "--out", "/proc/run"]))
 
 
-def test_a_picture_for_a_folder_that_is_not_there(original, tmp_path, capsys):
-    assert train(original, tmp_path / "done", "--steps", "1") == 0
-    assert evaluate([str(tmp_path / "done"), "--out", str(tmp_path / "none" / "a.png")]) == 2
+def test_a_picture_for_a_folder_that_is_not_there(stepped, tmp_path, capsys):
+    assert evaluate([str(stepped), "--out", str(tmp_path / "none" / "a.png")]) == 2
     assert "no such folder" in capsys.readouterr().err
     for flag in ("--out", "--predictions", "--report"):
-        assert evaluate([str(tmp_path / "done"), flag, str(tmp_path)]) == 2
+        assert evaluate([str(stepped), flag, str(tmp_path)]) == 2
         assert "is a folder: name a file" in capsys.readouterr().err
 
 
@@ -204,12 +211,10 @@ def test_a_picture_for_a_folder_that_is_not_there(original, tmp_path, capsys):
         ("normalization", None),
     ],
 )
-def test_a_checkpoint_with_damaged_settings(original, tmp_path, capsys, name, value):
-    assert train(original, tmp_path / "done", "--steps", "1") == 0
-    state = checkpoint.load(tmp_path / "done" / "last.npz")
+def test_a_checkpoint_with_damaged_settings(stepped, tmp_path, capsys, name, value):
+    state = checkpoint.load(stepped / "last.npz")
     state.meta[name] = value
     checkpoint.save(tmp_path / "odd.npz", state)
-    capsys.readouterr()
     assert evaluate([str(tmp_path / "odd.npz")]) == 2
     assert "odd.npz has damaged settings" in capsys.readouterr().err
 
@@ -232,9 +237,8 @@ def test_a_full_disk(original, tmp_path, monkeypatch, capsys):
     assert "No space left on device" in error and "Traceback" not in error
 
 
-def test_only_epochs_steps_and_threads_change_on_resume(original, tmp_path, capsys):
-    run = str(tmp_path / "done")
-    assert train(original, tmp_path / "done", "--steps", "1") == 0
+def test_only_epochs_steps_and_threads_change_on_resume(stepped, capsys):
+    run = str(stepped)
     for flags in (["--lr", "0.1"], ["--size", "64x64"], ["--class-weights", "none"]):
         assert main(["--resume", run, *flags]) == 2
         assert f"{flags[0]} cannot change" in capsys.readouterr().err

@@ -297,16 +297,17 @@ def test_data_that_moved_are_named_by_a_flag(run, tmp_path, capsys):
     state = checkpoint.load(run / "last.npz")
     where, state.meta["config"]["data"] = state.meta["config"]["data"], str(tmp_path / "gone")
     checkpoint.save(tmp_path / "moved.npz", state)
-    assert prune(tmp_path / "moved.npz", tmp_path / "out", *THREE) == 2
+    assert prune(tmp_path / "moved.npz", tmp_path / "out") == 2
     assert "gone, which is not there: say with --data DIR" in capsys.readouterr().err
-    assert prune(tmp_path / "moved.npz", tmp_path / "out", *THREE, "--data", where) == 0
+    flags = ["--data", where, "--epochs", "1", "--sparsity", "0"]
+    assert prune(tmp_path / "moved.npz", tmp_path / "out", *flags) == 0
     assert trained.load(tmp_path / "out").config.data == where
 
 
 def test_the_folder_one_stands_in_has_a_name(run, tmp_path, monkeypatch):
     monkeypatch.chdir(shutil.copytree(run, tmp_path / "mine"))
-    assert minicnn.prune.main([".", *THREE, "--no-export"]) == 0
-    assert (tmp_path / "mine-pruned-0.9" / "prune.json").exists()
+    assert minicnn.prune.main([".", "--scan", "--images", "7"]) == 0
+    assert (tmp_path / "mine-sensitivity" / "sensitivity.json").exists()
 
 
 def test_multiply_adds_that_are_left_are_those_of_weights_that_are_not_zero(pruned):
