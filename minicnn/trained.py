@@ -63,7 +63,8 @@ def of(state: Checkpoint, path: Path) -> Trained:
         raise UserError(f"{path} holds a network called {model!r}, which this minicnn has not")
     try:
         classes, shape = tuple(meta["classes"]), tuple(meta["input_shape"])
-        mean, std = meta["normalization"]["mean"], meta["normalization"]["std"]
+        pixels = meta["normalization"]
+        normalization = Normalization(tuple(pixels["mean"]), pixels["std"])
         net = models.build(model, shape, len(classes))
     except (TypeError, KeyError, ValueError) as error:
         raise UserError(f"{path} has damaged settings ({error}): take another file") from None
@@ -74,7 +75,7 @@ def of(state: Checkpoint, path: Path) -> Trained:
         model=model,
         classes=classes,
         size=(shape[0], shape[1]),
-        normalization=Normalization(tuple(mean), std),
+        normalization=normalization,
         config=Config.from_json(state.meta["config"]) if "config" in state.meta else None,
         data_fingerprint=state.meta.get("data_fingerprint"),
         path=path,

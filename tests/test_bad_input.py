@@ -209,6 +209,7 @@ def test_a_picture_for_a_folder_that_is_not_there(stepped, tmp_path, capsys):
         ("input_shape", [32]),
         ("normalization", {}),
         ("normalization", None),
+        ("normalization", {"mean": 5, "std": 1.0}),
     ],
 )
 def test_a_checkpoint_with_damaged_settings(stepped, tmp_path, capsys, name, value):

@@ -57,6 +57,7 @@ def zero(low, scale):
         (quantized(width, lambda low, s: int(-128 - low / s)), "not cut off"),
         (quantized(width, lambda low, s: round(-128 - low * s)), "divided by the scale"),
         (lambda low, high: quantized(width, zero)(low, high)[::-1], "the scale comes first"),
+        (lambda low, high: ("one", 0), "scale.* is a str"),
         (lambda low, high: width(low, high), r"wanted \(scale, zero point\)"),
     ],
 )

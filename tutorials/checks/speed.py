@@ -45,11 +45,11 @@ def compiled(yours: Rows) -> None:
 def _one(yours: Rows, x: np.ndarray, w: np.ndarray, b: np.ndarray) -> None:
     right = _conv(x, w, b)
     taps = w[..., 0].size
-    inner = [np.zeros_like(right) for _ in range(3)]  # what is left if sums begin anew with each
-    for at, kept in enumerate((w[-1:], w[-1:, -1:], w[-1:, -1:, -1:])):  # row, pixel, channel
-        part = np.zeros_like(w)
-        part[-kept.shape[0] :, -kept.shape[1] :, -kept.shape[2] :] = kept
-        inner[at] = _conv(x, part, b)
+    anew = []  # what is left if the sums begin anew with each row, pixel or channel of the window
+    for loops in (1, 2, 3):
+        last_of, part = (slice(-1, None),) * loops, np.zeros_like(w)
+        part[last_of] = w[last_of]
+        anew.append(_conv(x, part, b))
     last = x[w.shape[0] - 1 :, w.shape[1] - 1 :, -1:]
     mistakes = [
         Mistake(right - b, "The bias is missing: the sums begin with b, not with 0."),
@@ -57,8 +57,8 @@ def _one(yours: Rows, x: np.ndarray, w: np.ndarray, b: np.ndarray) -> None:
         Mistake(right + JUNK, "The bias came on top of what y held before: begin with = b[o]."),
         Mistake(right + (taps - 1) * b, "The bias is added once, not with every product."),
         *(
-            Mistake(part, "The sums begin with b[o] again and again: once for a pixel, before kh.")
-            for part in inner
+            Mistake(y, "The sums begin with b[o] again and again: once for a pixel, before kh.")
+            for y in anew
         ),
         Mistake(
             last[: len(right), : right.shape[1]] * w[-1, -1, -1],

@@ -53,13 +53,12 @@ def scale_and_zero_point(yours: Callable[[float, float], tuple[float, int]]) -> 
         if not isinstance(result, tuple | list) or len(result) != 2:
             raise Wrong(f"scale_and_zero_point gives {result!r}, wanted (scale, zero point).")
         scale, zero_point = result
-        exchanged = (round(-128 - low * 255 / (high - low)), (high - low) / 255)
-        if np.allclose((scale, zero_point), exchanged):
-            raise Wrong("Exchanged: the scale comes first, then the zero point.")
         of = f"for {low:g} to {high:g}"
         wide = high - low
         right = wide / 255
+        exact = -128 - low / right
         mistakes = (
+            Mistake(round(exact), "Exchanged: the scale comes first, then the zero point."),
             Mistake(wide / 256, "256 integers have 255 steps between them."),
             Mistake(255 / wide, "That is upside down: the scale is what one step is worth."),
             Mistake(high / 127, "The range begins at low, and has 255 steps, not 127."),
@@ -67,7 +66,6 @@ def scale_and_zero_point(yours: Callable[[float, float], tuple[float, int]]) -> 
             Mistake(high / 255, "The range begins at low: its width is high - low."),
         )
         same(f"scale {of}", scale, right, mistakes, tolerance=1e-9)
-        exact = -128 - low / right
         mistakes = (
             Mistake(0.0, "There is no zero point yet: which integer stands for the value 0?"),
             Mistake(round(-low / right), "That is for 0 to 255; the integers here begin at -128."),
